@@ -63,10 +63,10 @@ fn what_a_reference_describes_is_answered_and_other_methods_are_not() {
                     | Route::Metrics => assert!(is_described, "{method} {real}"),
                     // What needs a body is refused without one.
                     Route::Answer(response) if is_described => {
-                        assert_eq!(response.status, 400, "{method} {real}")
+                        assert_eq!(response.status, 400, "{method} {real}");
                     }
                     Route::Answer(response) => {
-                        assert_eq!(response.status, 405, "{method} {real}: {response:?}")
+                        assert_eq!(response.status, 405, "{method} {real}: {response:?}");
                     }
                     other => panic!("{method} {real}: {other:?}"),
                 }

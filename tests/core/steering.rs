@@ -6,6 +6,7 @@ use strait::core::command::Source::{self, Camera, Microphone, Screen};
 use strait::core::command::{Command, Preference, Priority, Wish};
 use strait::core::event::{Event, LayerReason};
 use strait::core::settings::BandwidthSettings;
+use strait::core::stats::BandwidthSnapshot;
 
 use crate::explaining::{assert_says, explained, trace_of};
 use crate::world::World;
@@ -112,7 +113,9 @@ fn a_line_that_narrows_gets_less_within_seconds_and_more_again_when_it_widens() 
     let [high, medium, low] = shown_to(&mut world, 1, WIDE);
     assert!(high + medium == 0 && low > 0, "{high} {medium} {low}: {:?}", told(&world));
     film(&mut world, WIDE, 10);
-    assert_eq!(shown_to(&mut world, 1, WIDE), [0, 0, 25], "{:?}", told(&world));
+    let [high, medium, low] = shown_to(&mut world, 1, WIDE);
+    // A packet more may have waited before the line.
+    assert!(high + medium == 0 && (25..=26).contains(&low), "{low}: {:?}", told(&world));
     let before = told(&world).len();
     world.narrow(1, 5_000_000);
     film(&mut world, WIDE, 45);
@@ -121,6 +124,38 @@ fn a_line_that_narrows_gets_less_within_seconds_and_more_again_when_it_widens() 
     let since = &told(&world)[before..];
     assert!(since.len() <= 4, "it goes up without going back and forth: {since:?}");
     assert!(since.iter().all(|(_, is_paused, reason)| !is_paused && *reason == LayerReason::Bandwidth));
+}
+
+#[test]
+fn where_not_even_the_smallest_gets_through_nothing_is_shown_and_it_comes_back() {
+    let mut world = watched(World::new(), WIDE);
+    world.narrow(1, 100_000);
+    film(&mut world, WIDE, 15);
+    let told_by_then = told(&world).len();
+    for second in 0..15 {
+        let (bandwidth, shown) = (bandwidth(&world, 1), shown_to(&mut world, 1, WIDE));
+        assert!(
+            bandwidth.estimate <= 250_000,
+            "no line of 100 kbit/s carries that: {bandwidth:?} after {second} s"
+        );
+        assert!(
+            bandwidth.acknowledged.is_none_or(|through| through <= 120_000),
+            "{bandwidth:?} after {second} s"
+        );
+        assert_eq!(shown[..2], [0, 0], "{:?}", told(&world));
+    }
+    assert_eq!(told(&world).last(), Some(&(None, true, LayerReason::Bandwidth)), "{:?}", told(&world));
+    assert!(told(&world).len() <= told_by_then + 2, "and it stays so: {:?}", told(&world));
+    world.narrow(1, 5_000_000);
+    film(&mut world, WIDE, 60);
+    let [high, ..] = shown_to(&mut world, 1, WIDE);
+    assert!(high >= 150, "{:?}", told(&world));
+}
+
+/// What is known of somebody's network.
+fn bandwidth(world: &World, person: usize) -> BandwidthSnapshot {
+    let room = &world.sfu.snapshot(world.now).rooms[0];
+    room.participants[person].bandwidth.expect("they report on what comes")
 }
 
 #[test]

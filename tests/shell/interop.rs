@@ -4,9 +4,9 @@
 //! `tests/run` makes the Python environment under `target/aiortc`; the others are packages of Debian, listed in
 //! `tests/browser/debian-packages`. What is missing is not checked, unless `CI` is set.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -46,7 +46,10 @@ fn gstreamer() -> Option<PathBuf> {
 }
 
 /// A script that is ended with the test.
-struct Script(Child);
+struct Script {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
 
 impl Script {
     fn start(python: &Path, name: &str, url: &str) -> Self {
@@ -57,24 +60,24 @@ impl Script {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name);
         let mut command = Command::new(python);
         command.arg(script).arg(url).args(options).stdin(Stdio::piped()).stdout(Stdio::piped());
-        Self(command.spawn().expect("Python starts"))
+        let mut child = command.spawn().expect("Python starts");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, output }
     }
 
     /// The next line that it prints.
     fn line(&mut self) -> Value {
-        let stdout = self.0.stdout.as_mut().expect("piped");
-        // Byte by byte, so that nothing is taken of the line behind it.
-        let bytes = stdout.bytes().map_while(Result::ok).take_while(|byte| *byte != b'\n').collect();
-        let line = String::from_utf8(bytes).expect("text");
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("text");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
     /// Ends its input, and waits until it has ended well.
     fn finish(mut self) {
-        drop(self.0.stdin.take());
+        drop(self.child.stdin.take());
         let started = Instant::now();
         let status = loop {
-            if let Some(status) = self.0.try_wait().expect("it is our child") {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
                 break status;
             }
             assert!(started.elapsed() < PATIENCE, "it never ends");
@@ -86,8 +89,8 @@ impl Script {
 
 impl Drop for Script {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

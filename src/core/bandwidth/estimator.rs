@@ -22,6 +22,8 @@ const LOSS_PACKETS_MIN: u32 = 20;
 const PROBE_FLOOR_PERCENT: u64 = 85;
 /// While nothing gets through the estimate falls to this each second, in 1/100.
 const STALLED_PERCENT: u64 = 80;
+/// When nothing was reported for this long, what was lost before the first packet that came was lost to an outage.
+const SILENCE: Micros = 2 * SECOND;
 /// How often it is looked whether reports still come.
 const STALL_INTERVAL: Micros = SECOND;
 
@@ -192,9 +194,9 @@ impl BandwidthEstimator {
         self.history.take_audio()
     }
 
-    /// Takes note of the number of a report, and of the packet that it begins with, before the report is taken.
-    pub fn begin_report(&mut self, report: u8, base: u16) {
-        self.history.begin_report(report, base);
+    /// Takes note of the number of a report, before the report is taken.
+    pub fn begin_report(&mut self, report: u8) {
+        self.history.begin_report(report);
     }
 
     /// Takes a report: `reference` is its reference time in units of 64 ms, 24 bits, `base` the number of its first packet,
@@ -210,6 +212,11 @@ impl BandwidthEstimator {
         self.results.clear();
         let statuses = statuses.map(|received| Some(reference + received?));
         self.history.take_report(base, statuses, &mut self.results);
+        if self.reported.is_some_and(|before| now - before > SILENCE) {
+            // While nobody was there nothing came, however much a network carries.
+            let came = self.results.iter().position(|result| result.received.is_some());
+            self.results.drain(..came.unwrap_or(self.results.len()));
+        }
         if self.results.is_empty() {
             return;
         }

@@ -63,6 +63,8 @@ pub struct SendHistory {
     reference: Option<(u32, i64)>,
     /// The number of the newest report itself.
     report: Option<u8>,
+    /// Whether the report that is read next follows the one before it.
+    follows: bool,
     audio: AudioTold,
 }
 
@@ -85,6 +87,7 @@ impl Default for SendHistory {
             reported: first,
             reference: None,
             report: None,
+            follows: false,
             audio: AudioTold::default(),
         }
     }
@@ -124,16 +127,12 @@ impl SendHistory {
         }
     }
 
-    /// Takes note that a report with the number `report` begins with the packet `base`. It is called before the report is read.
+    /// Takes note that the report that is read next has the number `report`.
     ///
-    /// Some receivers begin each report with a packet that came. If the report follows the one before, what lies between
-    /// the two is missing: that counts for audio, of which a report may hold no more than a packet or two.
-    pub fn begin_report(&mut self, report: u8, base: u16) {
-        let follows = self.report.replace(report) == Some(report.wrapping_sub(1));
-        let Some(base) = self.extended(base).filter(|_| follows) else { return };
-        for sequence in self.reported.max(self.oldest())..base {
-            self.note_audio(sequence, false);
-        }
+    /// Some receivers begin each report with a packet that came. If the report follows the one that was read last, what lies
+    /// between the two is missing. Otherwise a report was lost, and nobody knows.
+    pub fn begin_report(&mut self, report: u8) {
+        self.follows = self.report.replace(report) == Some(report.wrapping_sub(1));
     }
 
     fn note_audio(&mut self, sequence: u64, came: bool) {
@@ -165,13 +164,20 @@ impl SendHistory {
         statuses: impl Iterator<Item = Option<Micros>>,
         results: &mut Vec<PacketResult>,
     ) {
+        let follows = std::mem::take(&mut self.follows);
         let Some(base) = self.extended(base) else { return };
         let oldest = self.oldest();
-        let mut unreported: u32 = (self.reported.max(oldest)..base)
-            .filter_map(|sequence| self.entry(sequence))
-            .map(|entry| u32::from(entry.bytes))
-            .sum();
-        for (sequence, received) in (base..self.next).zip(statuses) {
+        let mut unreported = 0;
+        let left_out = self.reported.max(oldest)..base;
+        let missing = if follows { left_out.clone() } else { base..base };
+        if !follows {
+            unreported = left_out
+                .filter_map(|sequence| self.entry(sequence))
+                .map(|entry| u32::from(entry.bytes))
+                .sum();
+        }
+        let missing = missing.map(|sequence| (sequence, None));
+        for (sequence, received) in missing.chain((base..self.next).zip(statuses)) {
             self.reported = self.reported.max(sequence + 1);
             if sequence < oldest {
                 continue;
@@ -331,7 +337,7 @@ mod tests {
             history.mark_audio();
         }
         let mut tell = |number, base, statuses: &[Option<Micros>]| {
-            history.begin_report(number, base);
+            history.begin_report(number);
             report(&mut history, base, statuses);
             history.take_audio()
         };
@@ -344,6 +350,28 @@ mod tests {
         );
         assert_eq!(tell(3, 2, &[Some(3)]), LossReport { expected: 0, lost: 0 }, "2 was late");
         assert_eq!(tell(4, 11, &[Some(3)]), LossReport { expected: 3, lost: 1 }, "two more, less the one");
+    }
+
+    #[test]
+    fn what_lies_between_two_reports_that_follow_each_other_is_lost_and_did_not_come() {
+        let mut history = SendHistory::default();
+        for packet in 0..20 {
+            history.on_sent(packet, 100, None);
+        }
+        let mut tell = |number, base| {
+            let mut results = Vec::new();
+            history.begin_report(number);
+            history.take_report(base, [Some(7); 2].into_iter(), &mut results);
+            let told = results
+                .iter()
+                .map(|result| (result.sequence - (1 << 16), result.received, result.unreported));
+            told.collect::<Vec<_>>()
+        };
+        assert_eq!(tell(7, 0), [(0, Some(7), 0), (1, Some(7), 0)]);
+        assert_eq!(tell(8, 4), [(2, None, 0), (3, None, 0), (4, Some(7), 0), (5, Some(7), 0)]);
+        assert_eq!(tell(10, 8), [(8, Some(7), 200), (9, Some(7), 0)], "the report between was lost");
+        assert_eq!(tell(11, 11), [(10, None, 0), (11, Some(7), 0), (12, Some(7), 0)]);
+        assert_eq!(tell(12, 3), [(3, Some(7), 0)], "it was late");
     }
 
     #[test]

@@ -261,7 +261,7 @@ impl EgressHalf {
         }
         self.reports.note(now);
         if let Ok(report) = TransportFeedback::parse(bytes) {
-            bandwidth.begin_report(report.number, report.base);
+            bandwidth.begin_report(report.number);
             bandwidth.on_report(at, report.reference, report.base, report.arrivals());
             if bandwidth.has_heard() {
                 self.heard_by = Micros::MAX;

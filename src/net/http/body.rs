@@ -162,6 +162,7 @@ mod tests {
         assert_eq!(read.text("a"), Ok(Some("x".into())));
         assert_eq!((read.flag("b"), read.count("c", 1, 7)), (Ok(Some(true)), Ok(Some(7))));
         assert_eq!(read.texts("d"), Ok(Some(vec!["x".into()])));
+        assert_eq!(read.pairs("e"), Ok(Some(BTreeMap::from([("k".into(), "v".into())]))));
         assert_eq!((read.text("f"), read.text("g")), (Ok(None), Ok(None)));
         assert_eq!(read.end(), Ok(()));
     }
