@@ -421,6 +421,7 @@ impl Steering {
         let goal = if is_borne { aim } else { question.with_next_step(&free) };
         if is_borne {
             self.denied = None;
+            self.patience.on_room(link.estimate);
         } else {
             self.note_denied(*now, link.estimate);
         }
@@ -443,7 +444,7 @@ impl Steering {
                 free
             }
             Standing::Failed => {
-                self.patience.on_failed_trial(*now);
+                self.patience.on_failed_trial(*now, trial.rate());
                 outcome.verdicts.push(Verdict::Failed(trial.rate(), self.patience.wait()));
                 self.trial = None;
                 self.denied = None;
@@ -471,6 +472,9 @@ impl Steering {
     /// When it may be tried whether an estimate grows that does not bear the next step.
     fn reach_at(&self, question: &Question<'_>, nothing_is_sent: bool) -> Option<Instant> {
         let (since, _) = self.denied?;
+        if question.link.is_probed && !nothing_is_sent {
+            return None;
+        }
         match question.link.limited_by {
             None | Some(Reason::Delay | Reason::Loss | Reason::Stalled) if !nothing_is_sent => None,
             Some(Reason::Told) if !nothing_is_sent => None,

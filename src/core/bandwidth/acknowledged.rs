@@ -14,6 +14,9 @@ const PACKETS_MAX: usize = 500;
 const SPAN_MAX: Micros = 5 * SECOND;
 /// Fewer packets say nothing.
 const PACKETS_ENOUGH: usize = 10;
+/// What came within this time is recent, if it is so many packets.
+const RECENT: Micros = 400 * MILLISECOND;
+const RECENT_PACKETS: usize = 5;
 /// Whoever reports arrivals that are out of order by more than this has a clock that jumped.
 const REORDERING_MAX: Micros = SECOND;
 
@@ -105,6 +108,19 @@ impl AcknowledgedRate {
         let sent = rate_of(sent_bytes - last_sent_bytes, (to - from).max(MILLISECOND));
         Some(received.min(sent))
     }
+
+    /// What has come in the last moments, bits per second; `None` if that was little. When a network is overused, this is what
+    /// it carries, also if less was sent until shortly before.
+    pub fn recent(&self) -> Option<BitRate> {
+        let newest = self.window.back()?.received;
+        let recent = self.window.iter().rev().take_while(|packet| newest - packet.received <= RECENT);
+        let (count, bytes, oldest) = recent.fold((0, 0, None), |(count, bytes, _), packet| {
+            (count + 1, bytes + u64::from(packet.bytes), Some(packet))
+        });
+        let oldest = oldest.filter(|_| count >= RECENT_PACKETS)?;
+        let span = (newest - oldest.received).max(RECENT / 4);
+        Some(rate_of(bytes - u64::from(oldest.bytes), span))
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +159,25 @@ mod tests {
             "a pause"
         );
         assert_eq!(rate(100, |packet| (packet ^ 1) * 20 + 50), Some(400_000), "pairs in reverse");
+    }
+
+    #[test]
+    fn what_came_lately_is_more_than_the_mean_if_more_was_sent_lately() {
+        let mut acknowledged = AcknowledgedRate::default();
+        for packet in 0..20 {
+            acknowledged.on_result(&result(packet, packet * 50, packet * 50));
+        }
+        assert_eq!(
+            acknowledged.recent(),
+            Some(160_000),
+            "nine packets in 400 ms, of which one is not counted"
+        );
+        for packet in 20..60 {
+            let at = 1_000 + (packet - 20) * 10;
+            acknowledged.on_result(&result(packet, at, at));
+        }
+        assert_eq!(acknowledged.recent(), Some(800_000));
+        assert!(acknowledged.rate().is_some_and(|rate| rate < 500_000), "{:?}", acknowledged.rate());
     }
 
     #[test]

@@ -3,8 +3,10 @@
 
 use super::{BitRate, MILLISECOND, Micros, SECOND, scaled};
 
-/// So much of the estimate counts as using it, in 1/100.
+/// So much of the estimate counts as using it, in 1/100. Below that, what gets through says nothing of the network.
 const USE_PERCENT: u64 = 65;
+/// So much of it counts as filling it, in 1/100. Who sends less will not find out by itself that there is more.
+const FILL_PERCENT: u64 = 95;
 /// What was not used is remembered for this long.
 const WINDOW: Micros = 500 * MILLISECOND;
 /// Limited by the application is who has used less than this allows: the budget is above this part of its most, in 1/100,
@@ -13,8 +15,10 @@ const BEGIN_PERCENT: i64 = 80;
 const END_PERCENT: i64 = 50;
 
 /// A budget of bits that fills at a part of the estimated rate and is used by what is sent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ApplicationLimited {
+    /// How much of the estimate counts, in 1/100.
+    percent: u64,
     /// How fast the budget fills, bits per second.
     rate: BitRate,
     /// What is left of it, in bits.
@@ -23,10 +27,21 @@ pub struct ApplicationLimited {
     since: Option<Micros>,
 }
 
+impl Default for ApplicationLimited {
+    fn default() -> Self {
+        Self { percent: USE_PERCENT, rate: 0, budget: 0, last: None, since: None }
+    }
+}
+
 impl ApplicationLimited {
+    /// Tells whether the estimate is filled, which takes more than using it.
+    pub fn of_filling() -> Self {
+        Self { percent: FILL_PERCENT, ..Self::default() }
+    }
+
     /// Takes the estimate, bits per second.
     pub fn set_estimate(&mut self, estimate: BitRate) {
-        self.rate = scaled(estimate, USE_PERCENT, 100);
+        self.rate = scaled(estimate, self.percent, 100);
         let most = self.most();
         self.budget = self.budget.clamp(-most, most);
     }
@@ -81,6 +96,19 @@ mod tests {
         assert_eq!(limited.since(), Some(since), "the beginning is remembered");
         send(&mut limited, &mut now, 1_500, 100);
         assert_eq!(limited.since(), None);
+    }
+
+    #[test]
+    fn who_uses_the_estimate_need_not_fill_it() {
+        let both = [ApplicationLimited::default(), ApplicationLimited::of_filling()];
+        let after = both.map(|mut limited| {
+            let mut now = 0;
+            limited.set_estimate(1_000_000);
+            send(&mut limited, &mut now, 2_000, 95);
+            send(&mut limited, &mut now, 5_000, 66);
+            limited.since().is_some()
+        });
+        assert_eq!(after, [false, true]);
     }
 
     #[test]

@@ -4,12 +4,34 @@ use super::aimd::AimdRateControl;
 use super::groups::PacketGroups;
 use super::standing::StandingQueue;
 use super::trendline::{Trendline, Usage};
-use super::{BitRate, MILLISECOND, Micros, PacketResult, SECOND};
+use super::{BitRate, MILLISECOND, Micros, PacketResult, SECOND, scaled};
 
 /// When nothing was reported for this long, what was seen before says nothing about now.
 const SILENCE: Micros = 2 * SECOND;
 /// While nobody knows what gets through, overuse halves the rate, as often as this.
 const HALVE_AGAIN: Micros = 200 * MILLISECOND;
+
+/// What has come lately counts beside the mean if it is more than this much of it, in 1/100.
+const RECENT_PERCENT: u64 = 115;
+
+/// What gets through, bits per second, each as far as it is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Throughput {
+    /// In the mean of a second or more.
+    pub mean: Option<BitRate>,
+    /// In the last moments.
+    pub recent: Option<BitRate>,
+}
+
+impl Throughput {
+    /// What gets through at overuse. Who has sent little until shortly before, and fills the network now, would in the mean
+    /// count as much too slow.
+    fn at_overuse(self) -> Option<BitRate> {
+        let mean = self.mean?;
+        let recent = self.recent.filter(|recent| *recent > scaled(mean, RECENT_PERCENT, 100));
+        Some(recent.unwrap_or(mean))
+    }
+}
 
 /// What a report has led to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,7 +94,7 @@ impl DelayBased {
         &mut self,
         now: Micros,
         arrived: &[PacketResult],
-        acknowledged: Option<BitRate>,
+        throughput: Throughput,
         probed: Option<BitRate>,
     ) -> Update {
         let mut update = Update::default();
@@ -95,10 +117,11 @@ impl DelayBased {
             }
             update.has_recovered |= before == Usage::Under && self.trendline.usage() == Usage::Normal;
         }
-        match (self.usage(), acknowledged, probed) {
+        match (self.usage(), throughput.mean, probed) {
             (Usage::Over, Some(_), _) => {
-                if self.control.may_decrease(now, acknowledged) {
-                    update.rate = Some(self.control.update(now, Usage::Over, acknowledged));
+                let carried = throughput.at_overuse();
+                if self.control.may_decrease(now, carried) {
+                    update.rate = Some(self.control.update(now, Usage::Over, carried));
                 }
             }
             (Usage::Over, None, _) => {
@@ -113,7 +136,7 @@ impl DelayBased {
                 update.rate = Some(self.control.rate());
                 update.is_probed = true;
             }
-            (usage, ..) => update.rate = Some(self.control.update(now, usage, acknowledged)),
+            (usage, mean, _) => update.rate = Some(self.control.update(now, usage, mean)),
         }
         update
     }

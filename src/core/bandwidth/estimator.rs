@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::acknowledged::AcknowledgedRate;
 use super::application_limited::ApplicationLimited;
-use super::delay::DelayBased;
+use super::delay::{DelayBased, Throughput};
 use super::history::SendHistory;
 use super::loss::{LossBased, LossState};
 use super::probe_result::ProbeResults;
@@ -22,6 +22,8 @@ const LOSS_PACKETS_MIN: u32 = 20;
 const PROBE_FLOOR_PERCENT: u64 = 85;
 /// While nothing gets through the estimate falls to this each second, in 1/100.
 const STALLED_PERCENT: u64 = 80;
+/// After this time without a result, probes are no way to learn of the network: two of them have said nothing.
+const PROBES_TELL: Micros = 11 * SECOND;
 /// When nothing was reported for this long, what was lost before the first packet that came was lost to an outage.
 const SILENCE: Micros = 2 * SECOND;
 /// How often it is looked whether reports still come.
@@ -89,6 +91,10 @@ pub struct BandwidthEstimator {
     probe_results: ProbeResults,
     probes: Probes,
     limited: ApplicationLimited,
+    /// Whether there is room for a probe.
+    unfilled: ApplicationLimited,
+    /// When a probe last said something.
+    probed: Option<Micros>,
     round_trip: RoundTrip,
     loss_count: LossCount,
     target: BitRate,
@@ -110,6 +116,8 @@ impl BandwidthEstimator {
     pub fn new(now: Micros, bounds: Bounds) -> Self {
         let mut limited = ApplicationLimited::default();
         limited.set_estimate(bounds.start);
+        let mut unfilled = ApplicationLimited::of_filling();
+        unfilled.set_estimate(bounds.start);
         Self {
             bounds,
             history: SendHistory::default(),
@@ -119,6 +127,8 @@ impl BandwidthEstimator {
             probe_results: ProbeResults::default(),
             probes: Probes::new(now, bounds.start),
             limited,
+            unfilled,
+            probed: None,
             round_trip: RoundTrip::default(),
             loss_count: LossCount::default(),
             target: bounds.start.min(bounds.max).max(bounds.min.max(RATE_MIN)),
@@ -170,6 +180,11 @@ impl BandwidthEstimator {
     /// Whether anything was reported.
     pub fn has_heard(&self) -> bool {
         self.reported.is_some()
+    }
+
+    /// Whether probes tell when there is more, so that nothing else has to find out.
+    pub fn is_probed(&self, now: Micros) -> bool {
+        self.probed.is_some_and(|probed| now - probed < PROBES_TELL)
     }
 
     /// Returns the transport-wide sequence number that the next packet will have.
@@ -234,8 +249,9 @@ impl BandwidthEstimator {
             self.acknowledged.on_result(result);
         }
         let acknowledged = self.acknowledged.rate();
-        let probed = self.probed(acknowledged);
-        let update = self.delay.update(now, &self.arrived, acknowledged, probed);
+        let probed = self.probed(now, acknowledged);
+        let recent = self.acknowledged.recent();
+        let update = self.delay.update(now, &self.arrived, Throughput { mean: acknowledged, recent }, probed);
         if let Some(rate) = update.rate {
             if update.is_probed {
                 self.by_delay = None;
@@ -254,11 +270,12 @@ impl BandwidthEstimator {
     }
 
     /// What the probes in this report found, but never much less than what gets through anyway.
-    fn probed(&mut self, acknowledged: Option<BitRate>) -> Option<BitRate> {
+    fn probed(&mut self, now: Micros, acknowledged: Option<BitRate>) -> Option<BitRate> {
         let mut probed = None;
         for result in self.results.iter().filter(|result| result.probe.is_some()) {
             probed = self.probe_results.on_result(result).or(probed);
         }
+        self.probed = probed.map(|_| now).or(self.probed);
         let floor = acknowledged.map_or(0, |rate| scaled(rate, PROBE_FLOOR_PERCENT, 100));
         let probed = probed.map(|rate| rate.max(floor.min(self.delay.rate())));
         // A probe that had to share the network with as much as it takes finds what was left of it.
@@ -282,8 +299,10 @@ impl BandwidthEstimator {
     }
 
     fn look_at_limit(&mut self, now: Micros) {
-        self.limited.on_sent(now, std::mem::take(&mut self.sent_bytes));
-        self.probes.set_limited(now, self.limited.since());
+        let sent_bytes = std::mem::take(&mut self.sent_bytes);
+        self.limited.on_sent(now, sent_bytes);
+        self.unfilled.on_sent(now, sent_bytes);
+        self.probes.set_limited(now, self.unfilled.since());
     }
 
     /// Brings the estimate up to date, and tells it to those parts that go by it.
@@ -295,6 +314,7 @@ impl BandwidthEstimator {
             self.decreased = Some(now);
         }
         self.limited.set_estimate(self.target);
+        self.unfilled.set_estimate(self.target);
         self.probes.on_estimate(now, self.target, self.limit());
     }
 
@@ -367,6 +387,11 @@ impl BandwidthEstimator {
     /// Sends none of the probes that wait.
     pub fn forget_probes(&mut self) {
         self.probes.forget_waiting();
+    }
+
+    /// Sends no probe for some time, because the network is being filled.
+    pub fn rest_probes(&mut self, now: Micros) {
+        self.probes.rest(now);
     }
 
     /// Takes the next probe that is to be sent, if one is due.

@@ -14,8 +14,9 @@ const FURTHER_PERCENT: u64 = 200;
 /// How long a probe's result is waited for.
 const RESULT_TIME: Micros = SECOND;
 /// Who sends less than the network would take, and wants more than the estimate, probes this often, at this much of the
-/// estimate, in 1/100.
+/// estimate, in 1/100, once that has been so for a while.
 const PERIOD: Micros = 5 * SECOND;
+const LIMITED_FOR: Micros = SECOND;
 const PERIODIC_PERCENT: u64 = 200;
 /// A probe for what is wanted goes to this much of the estimate at most, in 1/100,
 const WANTED_OF_ESTIMATE_PERCENT: u64 = 200;
@@ -191,6 +192,11 @@ impl Probes {
         }
     }
 
+    /// Thinks of no probe for some time: the network is being filled, which says as much.
+    pub fn rest(&mut self, now: Micros) {
+        self.not_before = now + REFUSED_TIME;
+    }
+
     /// Takes note of since when less is sent than could be.
     pub fn set_limited(&mut self, now: Micros, since: Option<Micros>) {
         if self.limited_since.is_some() && since.is_none() {
@@ -223,7 +229,8 @@ impl Probes {
             Phase::New => None,
             Phase::Waiting { .. } => Some(self.begun + RESULT_TIME + 1),
             Phase::Idle => {
-                self.useful_since().map(|since| (since.max(self.begun) + PERIOD).max(self.not_before))
+                let since = self.useful_since();
+                since.map(|since| (since + LIMITED_FOR).max(self.begun + PERIOD).max(self.not_before))
             }
         }
     }
@@ -347,14 +354,18 @@ mod tests {
     fn whoever_could_use_more_probes_every_five_seconds() {
         let mut probes = settled();
         assert_eq!(probes.deadline(), None, "the network may be full");
-        probes.set_limited(3 * SECOND, Some(3 * SECOND));
-        assert_eq!(probes.deadline(), Some(8 * SECOND));
-        probes.process(8 * SECOND - 1);
+        probes.set_limited(4 * SECOND, Some(4 * SECOND));
+        assert_eq!(probes.deadline(), Some(5 * SECOND));
+        probes.process(5 * SECOND - 1);
         assert_eq!(rates(&mut probes), NONE);
-        probes.process(8 * SECOND);
+        probes.process(5 * SECOND);
         assert_eq!(rates(&mut probes), [2_000_000]);
-        probes.process(9 * SECOND + 1);
-        probes.set_wanted(9 * SECOND, 900_000);
+        probes.process(6 * SECOND + 1);
+        assert_eq!(probes.deadline(), Some(10 * SECOND));
+        probes.rest(10 * SECOND - 1);
+        probes.process(10 * SECOND);
+        assert_eq!(rates(&mut probes), NONE, "the network is being filled");
+        probes.set_wanted(10 * SECOND, 900_000);
         assert_eq!((probes.deadline(), rates(&mut probes)), (None, vec![]), "nobody could use more");
     }
 

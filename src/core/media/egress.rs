@@ -308,6 +308,12 @@ impl EgressHalf {
         }
     }
 
+    /// Whether probes tell when the network carries more.
+    pub fn is_probed(&self, now: Instant) -> bool {
+        let at = self.micros(now);
+        self.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.is_probed(at))
+    }
+
     /// Returns when to [bring the estimate up to date](Self::look_at_bandwidth); `None` while there is nothing to estimate.
     pub fn bandwidth_deadline(&self) -> Option<Instant> {
         let at = self.bandwidth.as_ref()?.deadline()?;
@@ -333,6 +339,9 @@ impl EgressHalf {
     pub fn set_padding_target(&mut self, rate_bps: BitRate) {
         let at = self.at();
         self.padding.set_target(at, rate_bps.min(BOUNDS.max));
+        if let Some(bandwidth) = self.bandwidth.as_mut().filter(|_| rate_bps > 0) {
+            bandwidth.rest_probes(at);
+        }
     }
 
     /// Says how much more than the estimate could be sent, bits per second: whether it can be is probed from time to time. 0

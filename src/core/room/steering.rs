@@ -245,6 +245,7 @@ impl Room {
                 limited_by: Some(known.reason),
                 loss_millionths: known.loss_millionths,
                 round_trip,
+                is_probed: media.egress.is_probed(now),
             });
         }
         let Participant { slots, steering, .. } = &mut self.participants[key.0];
@@ -260,6 +261,7 @@ impl Room {
             limited_by: None,
             loss_millionths: 0,
             round_trip,
+            is_probed: false,
         })
     }
 }

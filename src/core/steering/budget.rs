@@ -25,6 +25,8 @@ pub struct Link {
     pub loss_millionths: u32,
     /// The round trip, or a guess at it.
     pub round_trip: Duration,
+    /// Whether probes tell when it carries more.
+    pub is_probed: bool,
 }
 
 /// How an estimate is divided.
@@ -64,8 +66,15 @@ mod tests {
 
     fn budget(estimate: u64, loss_millionths: u32, audio: u64) -> Budget {
         let round_trip = Duration::from_millis(50);
-        let link =
-            Link { estimate, acknowledged: None, reports: 0, limited_by: None, loss_millionths, round_trip };
+        let link = Link {
+            estimate,
+            acknowledged: None,
+            reports: 0,
+            limited_by: None,
+            loss_millionths,
+            round_trip,
+            is_probed: false,
+        };
         Budget::new(&link, audio)
     }
 

@@ -10,6 +10,8 @@ const FAILS_WITHIN: Duration = Duration::from_secs(10);
 /// How long the next step waits after one that failed: doubled after each further one, up to the second.
 const WAIT_FIRST: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Failures are forgiven when the estimate exceeds the rate that failed by this part of it.
+const FORGIVEN_BEYOND: u64 = 4;
 
 /// When one viewer may be sent more again.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,6 +20,8 @@ pub struct Patience {
     raised: Option<Instant>,
     /// How many steps up in a row have failed.
     failures: u32,
+    /// What the last trial that failed was to show, bits per second.
+    failed: u64,
 }
 
 impl Patience {
@@ -62,8 +66,18 @@ impl Patience {
         self.changed = Some(now);
     }
 
-    /// Notes that a trial has shown that there is no more, before anything was changed.
-    pub fn on_failed_trial(&mut self, now: Instant) {
+    /// Takes what the network carries by the estimate, bits per second. If that is well beyond what a trial failed to show,
+    /// the network is another one than it was then.
+    pub fn on_room(&mut self, estimate: u64) {
+        if self.failed > 0 && estimate > self.failed + self.failed / FORGIVEN_BEYOND {
+            (self.failures, self.failed) = (0, 0);
+        }
+    }
+
+    /// Notes that a trial has shown that there is no more, before anything was changed. It was to show that the network
+    /// carries `rate`, bits per second.
+    pub fn on_failed_trial(&mut self, now: Instant, rate: u64) {
+        self.failed = rate;
         if self.raised.take().is_some_and(|raised| now.saturating_duration_since(raised) >= FAILS_WITHIN) {
             self.failures = 0;
         }
@@ -105,13 +119,26 @@ mod tests {
         let mut patience = Patience::default();
         let mut now = 0;
         for wait in [5, 10, 20, 40, 60, 60] {
-            patience.on_failed_trial(at(now));
+            patience.on_failed_trial(at(now), 500_000);
             assert_eq!(patience.next(), Some(at(now + wait)));
             now += wait;
         }
         patience.on_more(at(now));
         assert_eq!(patience.next(), Some(at(now + 10)), "a step that holds makes up for what was before");
-        patience.on_failed_trial(at(now + 12));
+        patience.on_failed_trial(at(now + 12), 500_000);
         assert_eq!(patience.next(), Some(at(now + 17)), "the first failure after that");
+    }
+
+    #[test]
+    fn trials_that_failed_are_forgiven_when_there_is_much_more() {
+        let start = Instant::now();
+        let mut patience = Patience::default();
+        for _ in 0..4 {
+            patience.on_failed_trial(start, 600_000);
+        }
+        patience.on_room(700_000);
+        assert_eq!(patience.wait(), Duration::from_secs(40), "that may be the same network");
+        patience.on_room(760_000);
+        assert_eq!(patience.wait(), CHANGES_APART);
     }
 }

@@ -37,6 +37,7 @@ impl Viewer {
             limited_by: Some(Reason::Open),
             loss_millionths: 0,
             round_trip,
+            is_probed: false,
         };
         let settings = BandwidthSettings { minimum: 0, ..BandwidthSettings::default() };
         let (start, told) = (Instant::now(), Vec::new());
