@@ -390,3 +390,31 @@ fn what_cannot_make_a_token_says_what_to_do() {
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.stderr.contains("screen-audio"), "{wrong:?}");
 }
+
+#[test]
+fn a_request_is_signed_for_a_server_that_asks_for_it() {
+    let keys = ("STRAIT_AUTH_KEYS", "team=0123456789abcdef0123456789abcdef");
+    let sign = |path: &str| {
+        let ran = run(&["sign", "delete", path], &[keys]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
+        ran.stdout
+    };
+    let signed = ("STRAIT_ADMIN_REQUIRE_SIGNATURE", "true");
+    let mut command = strait(&["--listen", "127.0.0.1:0"]);
+    let server = Serving::start(command.envs([keys, signed]));
+    let ask = |field: &str| {
+        let mut stream = connect(server.address);
+        let request = format!("DELETE /admin/v1/rooms/standup HTTP/1.1\r\nHost: localhost\r\n{field}\r\n");
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("sent");
+        let mut head = [0; 12];
+        std::io::Read::read_exact(&mut stream, &mut head).expect("an answer");
+        String::from_utf8_lossy(&head[9..]).into_owned()
+    };
+    assert_eq!(ask(""), "401");
+    let field = sign("/admin/v1/rooms/standup").replace('\n', "\r\n");
+    assert_eq!(ask(&field), "404", "it is signed, and there is no such room");
+    assert_eq!(ask(&field), "401", "once only");
+    assert!(refused(&["sign", "DELETE", "/x"], &[]).contains("--config"));
+    assert!(refused(&["sign", "DELETE", "http://localhost/x"], &[keys]).contains("begins with /"));
+    assert!(refused(&["serve"], &[signed]).contains("strait keys create"));
+}

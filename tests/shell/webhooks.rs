@@ -161,6 +161,28 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
+fn a_receiver_with_https_is_told_if_its_certificate_can_be_trusted() {
+    let (hooks, certificate) = Hooks::secure();
+    let file =
+        std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("ca-{}.pem", std::process::id()));
+    std::fs::write(&file, certificate).expect("written");
+    let url = hooks.url().replace("http:", "https:");
+    let trusted =
+        server(WebhookConfig { ca_file: Some(file.clone()), ..telling(std::slice::from_ref(&url)) });
+    let _anna = Person::join(&trusted, Some("standup"), "Anna");
+    assert_eq!([hooks.next().event(), hooks.next().event()], ["room_started", "participant_joined"]);
+    // Another certificate of the same name.
+    let (_, other) = Hooks::secure();
+    std::fs::write(&file, other).expect("written");
+    let untrusting =
+        server(WebhookConfig { ca_file: Some(file.clone()), retry_for: Duration::ZERO, ..telling(&[url]) });
+    let _ben = Person::join(&untrusting, Some("retro"), "Ben");
+    until_metric(&untrusting, "strait_webhooks_total{result=\"given_up\"}", "2");
+    assert_eq!(hooks.left(), 0);
+    let _ = std::fs::remove_file(&file);
+}
+
+#[test]
 fn what_happened_last_is_told_before_the_server_is_gone() {
     let hooks = Hooks::answering(&[]);
     let mut server = server(telling(&[hooks.url()]));

@@ -125,11 +125,9 @@ impl Room {
         self.tell_speakers(key, outbox);
         self.tell_qualities(key, outbox);
         self.order.push(key);
-        let newcomer = self.info(&self.participants[key.0]);
-        self.tell_others_of(key, &Event::ParticipantJoined(newcomer), outbox);
+        self.announce(now, key, outbox);
         // A room in which all are hidden is as empty as before.
         self.empty_since = if self.count(false) > 0 { None } else { self.empty_since.or(Some(now)) };
-        outbox.happenings.push(Happening::Joined(self.member(now, key)));
         self.set_expiry(key);
         self.arm(now, Owner::Room);
         debug!(room = %self.id, participant = %id, participants = self.order.len(), "let in");
@@ -248,6 +246,13 @@ impl Room {
         self.arm(now, Owner::Member(key));
         // Slots may have changed while nobody could be told. What they hold now is shown from a key frame on.
         self.want_keyframes_for(now, key);
+    }
+
+    /// Tells the others, and people beside the members, of somebody who has just joined.
+    fn announce(&self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        let newcomer = self.info(&self.participants[key.0]);
+        self.tell_others_of(key, &Event::ParticipantJoined(newcomer), outbox);
+        outbox.happenings.push(Happening::Joined(self.member(now, key)));
     }
 
     /// Returns who a member is, for people beside the members.

@@ -1,9 +1,12 @@
 //! A receiver of webhooks: an HTTP server that answers what it is told, and hands out the requests that came.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
 use super::PATIENCE;
@@ -51,6 +54,29 @@ impl Hooks {
         })
     }
 
+    /// The same over TLS, with a certificate of its own. Returns that, too, in PEM.
+    pub fn secure() -> (Self, String) {
+        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).expect("a key");
+        let config =
+            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("versions of TLS")
+                .with_no_client_auth()
+                .with_single_cert(vec![own.cert.der().clone()], key)
+                .expect("a pair");
+        let config = Arc::new(config);
+        let hooks = Self::start(move |listener, came| {
+            for stream in listener.incoming().flatten() {
+                let session = ServerConnection::new(Arc::clone(&config)).expect("a session");
+                if !take(StreamOwned::new(session, stream), "200 OK\r\n", &came) {
+                    return;
+                }
+            }
+        });
+        (hooks, own.cert.pem())
+    }
+
     /// Takes connections and never says anything.
     pub fn hanging() -> Self {
         Self::start(|listener, _| {
@@ -84,8 +110,9 @@ impl Hooks {
     }
 }
 
-fn take(mut stream: TcpStream, answer: &str, came: &Sender<Hook>) -> bool {
-    let mut reader = BufReader::new(stream.try_clone().expect("a copy"));
+/// Takes one request. Returns whether anybody wants to know of more.
+fn take(mut stream: impl Read + Write, answer: &str, came: &Sender<Hook>) -> bool {
+    let mut reader = BufReader::new(&mut stream);
     let mut fields = Vec::new();
     loop {
         let mut line = String::new();
@@ -96,11 +123,15 @@ fn take(mut stream: TcpStream, answer: &str, came: &Sender<Hook>) -> bool {
             fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
     }
+    // Whoever does not trust the certificate sends nothing.
+    if fields.is_empty() {
+        return true;
+    }
     let mut hook = Hook { fields, body: String::new() };
     let mut body = vec![0; hook.field("content-length").parse().expect("a number")];
     reader.read_exact(&mut body).expect("the whole body");
     hook.body = String::from_utf8(body).expect("UTF-8");
     let is_wanted = came.send(hook).is_ok();
-    let _ = write!(stream, "HTTP/1.1 {answer}Content-Length: 0\r\n\r\n");
+    let _ = write!(stream, "HTTP/1.1 {answer}Content-Length: 0\r\n\r\n").and_then(|()| stream.flush());
     is_wanted
 }
