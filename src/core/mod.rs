@@ -19,6 +19,7 @@ pub mod grants;
 pub mod handshake;
 pub mod ids;
 pub mod input;
+pub mod known_path;
 pub mod media;
 pub mod mutation;
 pub mod negotiated;

@@ -80,7 +80,8 @@ fn one_peer_has_so_many_checks_answered_and_the_call_goes_on() {
     }
     world.settle();
     let answers = world.outputs.len() - before;
-    assert!((100..=200).contains(&answers), "{answers} checks of 5,000 are answered");
+    // One more asks whether Ben still receives there.
+    assert!((100..=201).contains(&answers), "{answers} checks of 5,000 are answered");
     for _ in 0..20 {
         for _ in 0..500 {
             world.input(check.clone());

@@ -32,7 +32,7 @@ impl Room {
             return;
         };
         // Only now, because anybody could have sent a packet that is not authentic.
-        if transport.on_authentic(now, path) {
+        if transport.on_authentic(now, path, self.settings.media_timeout) {
             self.hear_again(now, on, outbox);
         }
         let Some(compound) = bytes.get(..length) else { return };
