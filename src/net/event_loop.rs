@@ -14,6 +14,7 @@ use mio::{Events, Poll};
 use tracing::{debug, info, trace, warn};
 
 use super::address::Candidates;
+use super::address_rates::host_of;
 use super::front::router::Route;
 use super::front::{Entry, Front, Reach, WhipOutcome, WhipRequests};
 use super::http::message::{Request, Response};
@@ -27,7 +28,6 @@ use super::shell_config::ShellConfig;
 use super::shutdown::{Begin, ExitReason, ShutdownWatch};
 use super::startup::{BoundAddresses, CoreSeed, SetLogLevel};
 use super::tcp::connection::{Next, Standing};
-use super::tcp::connections::host_of;
 use super::traces::keeper::TraceKeeper;
 use super::{clock, entropy, token};
 use crate::core::command::Join;

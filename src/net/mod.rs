@@ -12,6 +12,9 @@
 )]
 
 mod address;
+mod address_filter;
+mod address_pauses;
+mod address_rates;
 mod bind;
 mod client_origin;
 mod clock;
@@ -45,6 +48,7 @@ mod whip_sessions;
 
 use std::io;
 
+pub use address_filter::AddressFilter;
 pub use network::Network;
 pub use relayed_network::RelayedNetwork;
 pub use shell_config::ShellConfig;

@@ -7,6 +7,7 @@
 mod access;
 mod admin_reference;
 mod call;
+mod guarding;
 mod interop;
 mod metrics;
 mod one_port;
