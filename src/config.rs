@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use auth_keys::AuthKeys;
 pub use ice_servers::IceServers;
 pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
-pub use setting::{LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};
+pub use setting::{HostName, LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
 pub use webhooks::KeyId;
@@ -127,6 +127,13 @@ sections! {
         public_addresses: Vec<IpAddr> = Vec::new(), Rule::Any;
         /// Reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
         trusted_proxies: Vec<Network> = Vec::new(), Rule::Any;
+        /// Networks from which clients are let in, besides this machine. Empty: all.
+        allow: Vec<Network> = Vec::new(), Rule::Any;
+        /// Networks from which nobody is let in.
+        deny: Vec<Network> = Vec::new(), Rule::Any;
+        /// The names under which clients reach the server. Web pages that come by another name are refused; IP addresses and
+        /// `localhost` always do. Empty: any name will do, except from this machine without a proxy.
+        hosts: Vec<HostName> = Vec::new(), Rule::Any;
         /// The directory for what outlives a run. Empty: `$XDG_DATA_HOME/strait`, or else `~/.local/share/strait`.
         data_dir: Option<PathBuf> = None, Rule::Any;
         /// How long the server goes on after it was told to stop, without letting anybody in.
@@ -198,6 +205,10 @@ sections! {
         joins_per_second: usize = 10, Rule::Count(1, 10_000);
         /// How many joins may come from one address at once, and how many resumes.
         join_burst: usize = 200, Rule::Count(1, 100_000);
+        /// How many HTTP requests a second may come from one IPv4 address or IPv6 /64 network, over a longer time.
+        requests_per_second: usize = 500, Rule::Count(1, 1_000_000);
+        /// How many requests may come from one address at once.
+        request_burst: usize = 10_000, Rule::Count(1, 1_000_000);
     }
     /// Audio and video: slots, timeouts and sockets.
     media: Media {
@@ -283,6 +294,8 @@ sections! {
         recipient: Option<Recipient> = None, Rule::Any;
         /// Largest trace, in bytes. It ends there, and the call goes on.
         max_bytes: usize = 1024 * MIB, Rule::Count(64 * KIB, 1024 * 1024 * MIB);
+        /// Most bytes of all traces in the directory together. Traces that would go beyond end, or are not begun.
+        max_total_bytes: usize = 64 * 1024 * MIB, Rule::Count(64 * KIB, 1024 * 1024 * MIB);
         /// How much may wait for the disk before traces end early, in bytes.
         max_queue_bytes: usize = 64 * MIB, Rule::Count(64 * KIB, 16 * 1024 * MIB);
     }

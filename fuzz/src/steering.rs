@@ -124,6 +124,7 @@ fn decide(tape: &mut Tape<'_>, mut wanted: Vec<Wanted>) {
         limited_by: Some(Reason::Open),
         loss_millionths: 0,
         round_trip: Duration::from_millis(50),
+        is_probed: false,
     };
     for _ in 0..MOMENTS_MAX {
         let (Some(kind), Some(by)) = (tape.byte(), tape.short()) else { break };
@@ -132,6 +133,7 @@ fn decide(tape: &mut Tape<'_>, mut wanted: Vec<Wanted>) {
             1 => {
                 let reasons = [Reason::Open, Reason::Delay, Reason::Loss, Reason::Stalled, Reason::Told];
                 link.limited_by = Some(reasons[usize::from(by) % reasons.len()]);
+                link.is_probed = by & 0x100 != 0;
             }
             2 => link.loss_millionths = u32::from(by) * 10,
             3 => {

@@ -13,8 +13,8 @@ use crate::core::Settings;
 use crate::core::event::SlotCounts;
 use crate::core::settings::{BandwidthSettings, PACKETS_AT_ONCE, Sharing};
 use crate::net::{
-    self, AuditConfig, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig, TlsFiles,
-    TurnConfig, WebhookConfig,
+    self, AddressFilter, AuditConfig, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig,
+    TlsFiles, TurnConfig, WebhookConfig,
 };
 
 /// Serves until told to stop. `own_directory` is where data is kept if the configuration does not say.
@@ -124,6 +124,8 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         data_dir: server.data_dir.clone().or(own_directory),
         allow_plain_http: tls.allow_plain_http,
         trusted_proxies: server.trusted_proxies.clone(),
+        addresses: AddressFilter { allow: server.allow.clone(), deny: server.deny.clone() },
+        hosts: server.hosts.iter().map(|host| host.as_str().to_owned()).collect(),
         allowed_origins: signalling.allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         message_bytes_max: signalling.max_message_bytes,
         send_queue_bytes_max: signalling.max_queue_bytes,
@@ -139,11 +141,14 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         offers_burst: small(signalling.offer_burst),
         joins_per_second: small(signalling.joins_per_second),
         joins_burst: small(signalling.join_burst),
+        requests_per_second: small(signalling.requests_per_second),
+        requests_burst: small(signalling.request_burst),
         record: record.dir.clone().map(|directory| RecordConfig {
             directory,
             rooms: record.rooms.clone(),
             recipient: record.recipient.clone(),
             trace_bytes_max: record.max_bytes as u64,
+            total_bytes_max: record.max_total_bytes as u64,
             queue_bytes_max: record.max_queue_bytes,
         }),
         whip_tokens: whip.tokens.reveal().clone(),

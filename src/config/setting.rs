@@ -303,6 +303,36 @@ impl Setting for Vec<WebOrigin> {
     }
 }
 
+/// A host name, in lower case and without a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName(String);
+
+impl HostName {
+    /// The name itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        (!text.is_empty() && text.bytes().all(plain)).then(|| Self(text.to_ascii_lowercase()))
+    }
+}
+
+impl Setting for Vec<HostName> {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        raw.items()?.into_iter().map(HostName::parse).collect()
+    }
+
+    fn show(&self) -> String {
+        list(self.iter().map(|host| host.0.clone()))
+    }
+
+    fn expected(_: &Rule) -> String {
+        "a list of host names without ports, such as [\"call.example.org\"]".to_owned()
+    }
+}
+
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

@@ -65,6 +65,9 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("server.public_addresses", "[\"192.0.2.1\", \"2001:db8::1\"]", "192.0.2.1, 2001:db8::1"),
         ("server.data_dir", "\"/var/lib/strait\"", "/var/lib/strait"),
         ("server.trusted_proxies", "[\"127.0.0.1\", \"10.0.0.0/8\"]", "127.0.0.1,10.0.0.0/8"),
+        ("server.allow", "[\"10.0.0.0/8\", \"2001:db8::/32\"]", "10.0.0.0/8,2001:db8::/32"),
+        ("server.deny", "[\"192.0.2.1\"]", "192.0.2.1"),
+        ("server.hosts", "[\"Call.example.org\"]", "call.example.org"),
         ("tls.cert", "\"/etc/strait/cert.pem\"", "/etc/strait/cert.pem"),
         ("tls.key", "\"/etc/strait/key.pem\"", "/etc/strait/key.pem"),
         ("tls.allow_plain_http", "true", "true"),
@@ -113,6 +116,8 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("signalling.offer_burst", "5", "5"),
         ("signalling.joins_per_second", "5", "5"),
         ("signalling.join_burst", "5", "5"),
+        ("signalling.requests_per_second", "5", "5"),
+        ("signalling.request_burst", "5", "5"),
         ("media.audio_slots", "1", "1"),
         ("media.video_slots", "0", "0"),
         ("media.max_audio_slots", "8", "8"),
@@ -153,6 +158,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("record.rooms", "[\"team-*\", \"standup\"]", "team-*, standup"),
         ("record.recipient", &format!("\"{RECIPIENT}\""), RECIPIENT),
         ("record.max_bytes", "65536", "65536"),
+        ("record.max_total_bytes", "65536", "65536"),
         ("record.max_queue_bytes", "65536", "65536"),
         ("admin.token", "\"0123456789abcdef\"", "0123456789abcdef"),
         ("log.level", "\"warn,strait=debug\"", "warn,strait=debug"),
@@ -167,7 +173,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         let others = KEYS.iter().filter(|other| other.path() != path);
         assert!(others.into_iter().all(|other| *set.origin(&other.path()) == Origin::Default), "{path}");
     }
-    assert_eq!(KEYS.len(), 80, "a new key needs a line above");
+    assert_eq!(KEYS.len(), 86, "a new key needs a line above");
 }
 
 #[test]

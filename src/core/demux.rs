@@ -15,6 +15,8 @@ pub type Owner = (RoomKey, TransportKey);
 pub struct Demux {
     by_remote: FixedMap<(TransportProtocol, SocketAddr), Owner>,
     by_ufrag: FixedMap<Box<[u8]>, Owner>,
+    /// Who has checked last by a path that leads to somebody else who is alive.
+    disputed: FixedMap<(TransportProtocol, SocketAddr), Owner>,
 }
 
 impl Demux {
@@ -30,14 +32,34 @@ impl Demux {
 
     /// Makes a path lead to a transport, even if it led to another one before.
     pub fn bind_path(&mut self, path: Path, owner: Owner) {
-        self.by_remote.insert((path.protocol(), path.remote), owner);
+        let key = (path.protocol(), path.remote);
+        self.by_remote.insert(key, owner);
+        if !self.disputed.is_empty() {
+            self.disputed.remove(&key);
+        }
     }
 
-    /// Makes a path no longer lead to a transport. Changes nothing if it leads to another one by now.
+    /// Notes that a transport claims a path that leads to another one. Of several that do, the newest counts.
+    pub fn dispute_path(&mut self, path: Path, owner: Owner) {
+        self.disputed.insert((path.protocol(), path.remote), owner);
+    }
+
+    /// Returns the transport that claims a path that leads to another one.
+    pub fn disputed_by(&self, path: Path) -> Option<Owner> {
+        self.disputed.get(&(path.protocol(), path.remote)).copied()
+    }
+
+    /// Makes a path no longer lead to a transport: it leads to the one that claims it, if there is one.
     pub fn unbind_path(&mut self, path: Path, owner: Owner) {
         let key = (path.protocol(), path.remote);
+        if self.disputed.get(&key) == Some(&owner) {
+            self.disputed.remove(&key);
+        }
         if self.by_remote.get(&key) == Some(&owner) {
-            self.by_remote.remove(&key);
+            match self.disputed.remove(&key) {
+                Some(next) => self.by_remote.insert(key, next),
+                None => self.by_remote.remove(&key),
+            };
         }
     }
 
@@ -53,7 +75,7 @@ impl Demux {
 
     /// Returns how many addresses and ufrags it knows.
     pub fn len(&self) -> usize {
-        self.by_remote.len() + self.by_ufrag.len()
+        self.by_remote.len() + self.by_ufrag.len() + self.disputed.len()
     }
 
     /// Whether it knows no address and no ufrag.

@@ -20,6 +20,7 @@ pub mod handshake;
 pub mod happening;
 pub mod ids;
 pub mod input;
+pub mod known_path;
 pub mod media;
 pub mod mutation;
 pub mod negotiated;

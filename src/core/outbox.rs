@@ -19,7 +19,8 @@ pub enum RoomOutput {
     Dtls(TransportKey, DtlsRequest),
     /// From now on, connectivity checks with this ufrag are for that transport.
     BindUfrag(TransportKey, String),
-    /// A connectivity check came by this path: from now on, datagrams from there are for that transport.
+    /// A connectivity check came by this path: from now on, datagrams from there are for that transport, unless they are
+    /// for one that is alive and has proved that it receives there.
     BindPath(TransportKey, Path),
     /// The transport no longer uses this path: datagrams from there are not for it any more.
     UnbindPath(TransportKey, Path),
@@ -31,6 +32,9 @@ pub enum RoomOutput {
     Refused(Option<RequestId>, Refusal),
     /// The member is gone. Their transports have gone before.
     Gone(ParticipantKey, LeaveReason),
+    /// The peer has proved to receive by this path: from now on, datagrams from there are for that transport, whosever they
+    /// were before.
+    ClaimPath(TransportKey, Path),
 }
 
 /// What a room wants done and nobody has taken yet.
@@ -85,6 +89,11 @@ impl Outbox {
             let answer = stun::peek(bytes).filter(stun::StunPeek::is_binding_success);
             to == path && answer.is_some_and(|answer| answer.transaction == transaction)
         })
+    }
+
+    /// Returns how many bytes the datagrams from number `first` on have that go by that path.
+    pub fn bytes_by(&self, first: usize, path: Path) -> usize {
+        self.datagrams.from(first).filter(|(to, ..)| *to == path).map(|(_, _, bytes)| bytes.len()).sum()
     }
 
     /// Forgets everything but keeps the memory.

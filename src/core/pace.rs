@@ -26,6 +26,11 @@ impl Pace {
         self.until.saturating_duration_since(now).saturating_sub(self.slack)
     }
 
+    /// Notes that it happens that many times at once.
+    pub fn note_many(&mut self, now: Instant, times: u32) {
+        self.until = self.until.max(now) + self.interval * times;
+    }
+
     /// Notes that it happens.
     pub fn note(&mut self, now: Instant) {
         self.until = self.until.max(now) + self.interval;

@@ -18,6 +18,11 @@ use super::steering::Steering;
 use super::subscriptions::Subscriptions;
 use super::timers::{Deadlines, Timer};
 
+/// Somebody may come back once in this time in the long run: each time is news for everybody in the room.
+const RESUME_INTERVAL: Duration = Duration::from_secs(2);
+/// How often they may come back at once: for a minute on the edge of a network.
+const RESUMES_AT_ONCE: u32 = 20;
+
 /// Slot maps that a member is told in the long run: one each time that this has passed.
 const SLOT_MAP_INTERVAL: Duration = Duration::from_millis(100);
 /// Slot maps that a member is told at once after a time of quiet: what a few people do who come together.
@@ -106,6 +111,8 @@ pub struct Participant {
     /// When they are given up, if nothing is heard from them.
     pub deadlines: Deadlines,
     revision: u64,
+    /// How often they may come back.
+    pub resumes: Pace,
     /// How often they are told of changes.
     slot_maps: Pace,
     /// How often they are told of what they are shown, and when that was last, of which track.
@@ -157,6 +164,7 @@ impl Participant {
             was_interrupted: false,
             deadlines: Deadlines::new(epoch),
             revision: 0,
+            resumes: Pace::new(now, RESUME_INTERVAL, RESUMES_AT_ONCE),
             slot_maps: Pace::new(now, SLOT_MAP_INTERVAL, SLOT_MAPS_AT_ONCE),
             layer_news: (Pace::new(now, LAYER_NEWS_INTERVAL, LAYER_NEWS_AT_ONCE), None),
         }

@@ -31,6 +31,8 @@ use super::path::{LocalCandidate, TransportProtocol};
 use super::rng::{EngineRng, Rng};
 use crate::limits::{CERTIFICATE_BYTES_MAX, SDP_SECTIONS_EVER_MAX};
 use crate::wire::classify::{DatagramKind, classify};
+use crate::wire::stun_check::write_question;
+use crate::wire::stun_refusal::is_signed;
 
 /// How many characters of a ufrag, behind the room's tag, are random (RFC 8445 §5.3 asks for 24 bits).
 const UFRAG_RANDOM_CHARS: usize = 12;
@@ -392,6 +394,20 @@ impl Session {
         };
         let Ok(receive) = Receive::new(protocol, remote, engine_address(remote), bytes) else { return };
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Receive(now, receive)));
+    }
+
+    /// Writes a check that asks the peer whether it receives at an address; `None` before its first offer.
+    pub fn question(&self, transaction: [u8; 12]) -> Option<Vec<u8>> {
+        let remote = &self.association.as_ref()?.remote;
+        let username = format!("{}:{}", remote.ufrag, self.credentials.ufrag);
+        let mut bytes = Vec::with_capacity(128);
+        write_question(&mut bytes, transaction, &username, &remote.pass);
+        Some(bytes)
+    }
+
+    /// Whether a STUN message is signed with the peer's password, as its answers are.
+    pub fn is_signed_by_peer(&self, message: &[u8]) -> bool {
+        self.association.as_ref().is_some_and(|association| is_signed(message, &association.remote.pass))
     }
 
     /// Takes a DTLS datagram.

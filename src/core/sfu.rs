@@ -382,13 +382,19 @@ impl Sfu {
         let owner = self.demux.by_path(path);
         // The ufrag of a connectivity check counts for more than its path: behind a NAT, an address can change hands.
         let kind = classify(bytes);
-        let owner = match kind {
-            DatagramKind::Stun => stun::peek(bytes)
-                .and_then(|message| message.local_ufrag())
-                .and_then(|ufrag| self.demux.by_ufrag(ufrag))
-                .or(owner),
-            _ => owner,
-        };
+        let mut owner = owner;
+        if kind == DatagramKind::Stun
+            && let Some(message) = stun::peek(bytes)
+        {
+            let by_ufrag = message.local_ufrag().and_then(|ufrag| self.demux.by_ufrag(ufrag));
+            owner = by_ufrag.or(owner);
+            // An answer does not say whom it is for: whoever has not asked the question makes nothing of it.
+            if message.is_binding_answer()
+                && let Some((room, on)) = self.demux.disputed_by(path)
+            {
+                self.handle_room(room, RoomInput::Datagram { on, kind, path, bytes: &mut *bytes }, None);
+            }
+        }
         match owner {
             Some((room, on)) => self.handle_room(room, RoomInput::Datagram { on, kind, path, bytes }, None),
             None => {
@@ -629,7 +635,17 @@ impl Sfu {
             }
             RoomOutput::BindUfrag(of, ufrag) => self.demux.bind_ufrag(&ufrag, (room, of)),
             RoomOutput::UnbindUfrag(ufrag) => self.demux.unbind_ufrag(&ufrag),
-            RoomOutput::BindPath(of, path) => self.demux.bind_path(path, (room, of)),
+            RoomOutput::BindPath(of, path) => {
+                // An address can be forged: it is not taken from somebody who is there by a check alone.
+                let holds = |(home, owner): Owner| self.rooms[home.0].room.holds_path(self.now, owner, &path);
+                match self.demux.by_path(path) {
+                    Some(owner) if owner != (room, of) && holds(owner) => {
+                        self.demux.dispute_path(path, (room, of));
+                    }
+                    _ => self.demux.bind_path(path, (room, of)),
+                }
+            }
+            RoomOutput::ClaimPath(of, path) => self.demux.bind_path(path, (room, of)),
             RoomOutput::UnbindPath(of, path) => self.demux.unbind_path(path, (room, of)),
             RoomOutput::Admitted(who) => {
                 if let Some(Entrant { connection, host }) = entering {

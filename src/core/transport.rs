@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::fixed_hash::FixedMap;
 use super::ids::{ParticipantKey, Ssrc};
+use super::known_path::KnownPath;
 use super::media::halves::MediaHalves;
 use super::media::ingress::PublishedSections;
 use super::mutation::mutated;
@@ -26,6 +27,10 @@ use crate::limits::{CHECKED_ADDRESSES_MAX, PATHS_PER_PARTICIPANT_MAX};
 
 /// How many connectivity checks are remembered, which is minutes of them.
 const TRANSACTIONS: usize = 128;
+
+/// How many datagrams of a handshake wait until the peer has shown that it receives where they go: two flights. The peer
+/// and the handshake repeat what is lost.
+const FLIGHTS_HELD_MAX: usize = 8;
 
 /// A transport's checks are answered once in this time in the long run: what a browser does on five pairs of addresses while
 /// it looks for one (libwebrtc checks 20 times a second on each). Proving that a check is genuine, and answering it, costs
@@ -60,15 +65,16 @@ pub struct Transport {
     pub ufrags: Vec<String>,
     /// Media in both directions, once there are keys.
     pub media: Option<MediaHalves>,
-    /// The path by which media is sent: that of the newest authenticated packet or the newest nomination. `None` before
-    /// the first check, and when consent has expired.
+    /// The path by which media is sent. It is one by which the peer has proved to receive. `None` before the first such
+    /// proof, and when consent has expired.
     pub path: Option<Path>,
+    /// The path by which the peer wants media: that of the newest authenticated packet or the newest nomination. It becomes
+    /// [`path`](Self::path) as soon as the peer has proved to receive by it.
+    wanted: Option<Path>,
     /// The paths by which connectivity checks came, oldest first.
-    pub paths: Vec<Path>,
+    pub paths: Vec<KnownPath>,
     /// How many addresses have passed a check since ICE (re)started.
     pub addresses_checked: usize,
-    /// When the last connectivity check came.
-    pub last_check: Option<Instant>,
     /// When the peer last proved that it is there, by a check, by the handshake, or by authentic media or RTCP.
     pub last_heard: Option<Instant>,
     /// Whether nothing has come for [`SILENCE`], or there are no keys this long after the first answer.
@@ -90,6 +96,21 @@ pub struct Transport {
     transactions: VecDeque<([u8; 12], SocketAddr)>,
     /// How many checks are answered.
     checks: Pace,
+    /// Where the flights of the handshake went.
+    flights: Flights,
+    /// Datagrams of the handshake that wait for the peer to prove that it receives where they go.
+    held: Vec<Vec<u8>>,
+}
+
+/// Where the flights of a handshake went. Whoever completes it has read them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flights {
+    /// Nothing was sent.
+    None,
+    /// All went by this path, or by others to the same address.
+    To(Path),
+    /// They went to several addresses.
+    Apart,
 }
 
 impl Transport {
@@ -115,9 +136,9 @@ impl Transport {
             ufrags: vec![ufrag],
             media: None,
             path: None,
+            wanted: None,
             paths: Vec::new(),
             addresses_checked: 0,
-            last_check: None,
             last_heard: None,
             is_silent: false,
             is_unheard: false,
@@ -127,6 +148,8 @@ impl Transport {
             deadlines,
             transactions: VecDeque::new(),
             checks: Pace::new(now, CHECK_INTERVAL, CHECKS_AT_ONCE),
+            flights: Flights::None,
+            held: Vec::new(),
         }
     }
 
@@ -155,20 +178,81 @@ impl Transport {
         }
     }
 
-    /// Stops sending until another check comes. `media_timeout` is how long a check allows us to send.
-    pub fn lose_path(&mut self, media_timeout: Duration) {
-        if mutated!(ConsentIgnored) {
-            self.last_check = self.last_check.map(|at| at + Duration::from_secs(60));
-        } else {
-            self.path = None;
-        }
-        self.set_consent(media_timeout);
+    /// Returns what is known of the path to that address; `None` if no check has come by it.
+    pub fn known(&mut self, path: &Path) -> Option<&mut KnownPath> {
+        self.paths.iter_mut().find(|known| known.is_to(path))
     }
 
-    /// Sets when we have to stop sending unless another connectivity check comes (RFC 7675 §5.1).
-    fn set_consent(&mut self, media_timeout: Duration) {
-        let at = self.path.and(self.last_check).map(|at| at + media_timeout);
+    /// Stops sending until the peer checks and proves itself again. `lets_send` is how long a check allows us to send.
+    pub fn lose_path(&mut self, lets_send: Duration) {
+        if mutated!(ConsentIgnored) {
+            for known in &mut self.paths {
+                known.last_check += Duration::from_secs(60);
+            }
+        } else {
+            if self.wanted == self.path {
+                self.wanted = None;
+            }
+            self.path = None;
+        }
+        self.set_consent(lets_send);
+    }
+
+    /// Sends by the path that the peer wants, if it has proved to receive there. Until then media goes where it went before.
+    pub fn adopt_path(&mut self, now: Instant, lets_send: Duration) {
+        if let Some(wanted) = self.wanted
+            && self.known(&wanted).is_some_and(|known| known.is_proven(now, lets_send))
+        {
+            self.path = Some(wanted);
+        }
+        self.set_consent(lets_send);
+    }
+
+    /// Sets when we have to stop sending unless another check comes by the path by which we send, and our own are answered
+    /// (RFC 7675 §5.1).
+    fn set_consent(&mut self, lets_send: Duration) {
+        let path = self.path;
+        let known = path.and_then(|path| self.known(&path));
+        let at = known.and_then(|known| known.lets_send_until(lets_send));
         self.deadlines.set(Timer::Consent, at);
+    }
+
+    /// Returns the path by which a datagram of the handshake is sent, if the engine believes the peer to be at `to`.
+    pub fn path_of_flight(&self, to: SocketAddr) -> Option<Path> {
+        let known = || self.paths.iter().map(|known| known.path).find(|path| path.remote == to);
+        self.path.or(self.wanted).or_else(known)
+    }
+
+    /// Whether a datagram of the handshake may be sent by that path. If not it is held until more has come from there,
+    /// or the peer has proved that it receives there.
+    pub fn may_send_flight(&mut self, now: Instant, path: Path, bytes: &[u8]) -> bool {
+        let Some(known) = self.known(&path) else { return false };
+        let has_room = known.has_room_for(now, bytes.len());
+        if has_room {
+            known.on_sent(bytes.len());
+            self.flights = match self.flights {
+                Flights::None => Flights::To(path),
+                Flights::To(other) if other.remote == path.remote && other.protocol() == path.protocol() => {
+                    self.flights
+                }
+                Flights::To(_) | Flights::Apart => Flights::Apart,
+            };
+        } else if self.held.len() < FLIGHTS_HELD_MAX {
+            self.held.push(bytes.to_vec());
+        }
+        has_room
+    }
+
+    /// Takes the datagrams of the handshake that were held.
+    pub fn take_held(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Returns the path by which the peer is told that it was removed; `None` if none is known by which it has received
+    /// anything.
+    pub fn path_of_goodbye(&self) -> Option<Path> {
+        let last = || self.paths.iter().rev().find(|known| known.was_proven()).map(|known| known.path);
+        self.path.or_else(last)
     }
 
     /// Sets when NACKs and transport-wide feedback are due. Call it after a packet has come, and after sending
@@ -207,8 +291,7 @@ impl Transport {
         if self.transactions.iter().any(replayed) && !mutated!(ReplayedCheckBelieved) {
             return false;
         }
-        self.addresses_checked < CHECKED_ADDRESSES_MAX
-            || self.paths.iter().any(|known| same_remote(known, &path))
+        self.addresses_checked < CHECKED_ADDRESSES_MAX || self.paths.iter().any(|known| known.is_to(&path))
     }
 
     /// Notes that a check was genuine, and was answered.
@@ -221,42 +304,53 @@ impl Transport {
         self.transactions.iter().any(|(seen, _)| *seen == transaction) && !mutated!(ReplayedCheckBelieved)
     }
 
-    /// Takes a check with the right credentials, which allows us to send for `media_timeout`. Returns the old path that
-    /// is forgotten to make room for this one, if there is one.
+    /// Takes a check with the right credentials. `exchanged` are the bytes of the check and of its answer, and
+    /// `lets_send` is how long a check allows us to send. Returns the old path that is forgotten to make room for this one,
+    /// if there is one.
     pub fn on_check(
         &mut self,
         now: Instant,
         path: Path,
         nominated: bool,
         transaction: [u8; 12],
-        media_timeout: Duration,
+        exchanged: (usize, usize),
+        lets_send: Duration,
     ) -> Option<Path> {
-        // A check by any path renews consent, because it proves that the peer is there.
-        self.last_check = Some(now);
         self.transactions.truncate(TRANSACTIONS - 1);
         self.transactions.push_front((transaction, path.remote));
         // Before the first nomination any path is better than none, because media may flow already.
-        if nominated || self.path.is_none() {
-            self.path = Some(path);
+        if nominated || self.wanted.is_none() {
+            self.wanted = Some(path);
         }
-        self.set_consent(media_timeout);
-        let known = self.paths.iter_mut().find(|known| same_remote(known, &path));
-        if let Some(known) = known {
-            *known = path;
-            return None;
-        }
+        let is_new = match self.known(&path) {
+            Some(known) => {
+                known.on_check(now, path, exchanged, lets_send);
+                false
+            }
+            None => {
+                self.paths.push(KnownPath::new(now, path, exchanged.0, exchanged.1));
+                true
+            }
+        };
+        let forgotten = if is_new { self.forget_oldest() } else { None };
+        self.adopt_path(now, lets_send);
+        debug_assert!(self.path.is_none_or(|path| self.paths.iter().any(|known| known.is_to(&path))));
+        forgotten
+    }
+
+    /// Counts a new address, and forgets the oldest path that is not in use if there are too many.
+    fn forget_oldest(&mut self) -> Option<Path> {
         // Every new address counts, even if an old one is forgotten: otherwise somebody could check from new addresses
         // for ever.
         self.addresses_checked += 1;
-        self.paths.push(path);
-        if self.paths.len() > PATHS_PER_PARTICIPANT_MAX {
-            // Only remote addresses are compared: our own address is the one to which the peer's last packet came.
-            let in_use = |path: &Path| self.path.is_some_and(|own| same_remote(&own, path));
-            let unused = self.paths.iter().position(|path| !in_use(path))?;
-            return Some(self.paths.remove(unused));
+        if self.paths.len() <= PATHS_PER_PARTICIPANT_MAX {
+            return None;
         }
-        debug_assert!(self.path.is_some_and(|path| self.paths.iter().any(|known| same_remote(known, &path))));
-        None
+        // Only remote addresses are compared: our own address is the one to which the peer's last packet came.
+        let in_use =
+            |known: &KnownPath| [self.path, self.wanted].iter().flatten().any(|own| known.is_to(own));
+        let unused = self.paths.iter().position(|known| !in_use(known))?;
+        Some(self.paths.remove(unused).path)
     }
 
     /// Notes that an offer was answered. After the first answer the peer has a limited time to connect.
@@ -274,12 +368,24 @@ impl Transport {
         self.deadlines.set(Timer::Handshake, since.map(|at| at + HANDSHAKE_WITHIN));
     }
 
-    /// Starts media: there are keys, so that the handshake is complete.
-    pub fn start_media(&mut self, now: Instant, media: MediaHalves) {
+    /// Starts media: there are keys, so that the handshake is complete. `lets_send` is how long a check allows us to send.
+    pub fn start_media(&mut self, now: Instant, media: MediaHalves, lets_send: Duration) {
         self.media = Some(media);
+        if let Flights::To(path) = self.flights
+            && let Some(known) = self.known(&path)
+        {
+            known.on_handshake();
+            self.adopt_path(now, lets_send);
+        }
         self.set_handshake();
         self.hear(now);
         self.look_for_silence(now);
+    }
+
+    /// Whether the peer is there, and has proved to receive by that path.
+    pub fn holds(&self, now: Instant, path: &Path) -> bool {
+        self.last_heard.is_some_and(|heard| now < heard + SILENCE)
+            && self.paths.iter().any(|known| known.is_to(path) && known.was_proven())
     }
 
     /// Notes that the peer has proved that it is there. Returns whether that ends a silence that others were told
@@ -295,8 +401,10 @@ impl Transport {
     }
 
     /// Does not count the last `late` as silence, nor as time for the handshake: the server could not listen. Whoever
-    /// was silent before stays so.
-    pub fn forgive(&mut self, now: Instant, late: Duration) {
+    /// was silent before stays so. `lets_send` is how long a check allows us to send.
+    pub fn forgive(&mut self, now: Instant, late: Duration, lets_send: Duration) {
+        self.paths.iter_mut().for_each(|known| known.forgive(now, late));
+        self.set_consent(lets_send);
         self.answered_at = self.answered_at.map(|answered| now.min(answered + late));
         self.set_handshake();
         if self.is_silent {
@@ -317,11 +425,12 @@ impl Transport {
         self.deadlines.set(Timer::MediaSilence, silent_at.filter(|_| !self.is_silent));
     }
 
-    /// Notes an authentic packet: its sender is there, and media is sent to where it came from. Once consent has
-    /// expired, only a check brings a path back. Returns whether it ends a silence that others were told about.
-    pub fn on_authentic(&mut self, now: Instant, path: Path) -> bool {
-        if let Some(own) = &mut self.path {
-            *own = path;
+    /// Notes an authentic packet: its sender is there, and wants media where it came from. Once consent has expired, only a
+    /// check brings a path back. Returns whether it ends a silence that others were told about.
+    pub fn on_authentic(&mut self, now: Instant, path: Path, lets_send: Duration) -> bool {
+        if self.wanted.is_some_and(|wanted| wanted != path) {
+            self.wanted = Some(path);
+            self.adopt_path(now, lets_send);
         }
         self.hear(now)
     }
@@ -344,8 +453,4 @@ impl Transport {
             self.deadlines.set(Timer::Reports, Some(planned.min(at)));
         }
     }
-}
-
-fn same_remote(a: &Path, b: &Path) -> bool {
-    a.remote == b.remote && a.protocol() == b.protocol()
 }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tracing::{debug, info, trace, warn};
 
 use super::address::Candidates;
+use super::address_rates::host_of;
 use super::api::{ApiCall, ApiRequest, answers};
 use super::audit::Actor;
 use super::front::router::Route;
@@ -32,7 +33,6 @@ use super::shell_config::ShellConfig;
 use super::shutdown::{Begin, ExitReason, ShutdownWatch};
 use super::startup::{BoundAddresses, CoreSeed, SetLogLevel};
 use super::tcp::connection::{Next, Standing};
-use super::tcp::connections::host_of;
 use super::traces::keeper::TraceKeeper;
 use super::{clock, entropy, token};
 use crate::core::command::Join;

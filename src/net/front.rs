@@ -5,7 +5,6 @@
 //! front holds the front ends and moves their bytes. It never calls the core: demands go to the event loop, which feeds
 //! them to the core, and events come from there.
 
-pub mod address_rates;
 pub mod router;
 mod whip;
 
@@ -15,10 +14,10 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
-use self::address_rates::AddressRates;
 use self::router::Route;
 pub use self::whip::{WhipOutcome, WhipRequests};
 use super::address::Candidates;
+use super::address_rates::{AddressRates, host_of};
 use super::api::{self, ApiCall};
 use super::audit::{Actor, Audit};
 use super::client_origin::ClientOrigin;
@@ -31,7 +30,7 @@ use super::operator::admin;
 use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
 use super::tcp::connection::Connection;
-use super::tcp::connections::{Connections, host_of};
+use super::tcp::connections::Connections;
 use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
@@ -57,6 +56,13 @@ const OFFERED_BYTES_AT_ONCE: u32 = 8 << 20;
 const WRONG_TOKENS_PER_SECOND: u32 = 1;
 /// And at once.
 const WRONG_TOKENS_AT_ONCE: u32 = 10;
+/// Wrong tokens that one address may show at once: those of an office whose tokens have run out while the server was away.
+/// Each one beyond counts like a client that was cut.
+const WRONG_TOKENS_OF_ADDRESS_AT_ONCE: u32 = 120;
+
+/// What people in a room send each other is dropped once this part of a client's queue is full. The rest is for what its
+/// call needs.
+const DATA_QUEUE_SHARE: usize = 4;
 
 /// Refusals that the audit log gets in the long run, each second.
 const REFUSALS_NOTED_PER_SECOND: u32 = 10;
@@ -89,6 +95,10 @@ pub struct Front {
     /// How often each address may resume, which is news for a whole room as well. Apart from joins, so that a network whose
     /// people all come back at once can be joined from.
     resumes: AddressRates,
+    /// How many requests each address may make.
+    requests: AddressRates,
+    /// How many wrong tokens each address may show before its clients count as cut.
+    wrong_tokens_of_address: AddressRates,
     /// How many bytes of session descriptions each address may have read: what an offer costs goes by its length.
     offered_bytes: AddressRates,
     /// The last event that was put into words of those that everybody in a room is told, and the words.
@@ -115,6 +125,7 @@ impl Front {
     ) -> Self {
         let joins = AddressRates::new(config.joins_per_second, config.joins_burst);
         let resumes = AddressRates::new(config.joins_per_second, config.joins_burst);
+        let requests = AddressRates::new(config.requests_per_second, config.requests_burst);
         let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
         Self {
             config,
@@ -125,6 +136,11 @@ impl Front {
             assets: Assets::new(),
             joins,
             resumes,
+            requests,
+            wrong_tokens_of_address: AddressRates::new(
+                WRONG_TOKENS_PER_SECOND,
+                WRONG_TOKENS_OF_ADDRESS_AT_ONCE,
+            ),
             said_last: None,
             offered_bytes: AddressRates::new(OFFERED_BYTES_PER_SECOND, OFFERED_BYTES_AT_ONCE),
             wrong_tokens: Allowance::new(WRONG_TOKENS_PER_SECOND, WRONG_TOKENS_AT_ONCE, clock::now()),
@@ -146,6 +162,20 @@ impl Front {
         // The client of a trusted proxy is known only now.
         if client.is_forwarded && !self.connections.count_for(place, client.ip, &self.config) {
             return Route::Answer(Response::too_many_connections());
+        }
+        if client.is_forwarded && !self.config.addresses.admits(client.ip) {
+            return Route::Answer(not_admitted());
+        }
+        let (now, host) = (clock::now(), host_of(client.ip));
+        if client.is_forwarded && self.connections.pauses.is_paused(now, host) {
+            return Route::Answer(Response::paused());
+        }
+        if !self.requests.take(now, host, 1.0) {
+            return Route::Answer(Response::too_many_requests());
+        }
+        let is_local = peer.to_canonical().is_loopback() && !request.is_proxied();
+        if !origin::host_is_ours(request, &self.config.hosts, is_local) {
+            return Route::Answer(not_our_name());
         }
         if let Some(response) = plain_http::answer(request, &client, self.config.allow_plain_http) {
             return Route::Answer(response);
@@ -275,7 +305,8 @@ impl Front {
         let client = connection.client;
         connection.respond(request, &cors::limited(response, request, &self.config.cors_origins));
         self.connections.touch(place);
-        if response.status == 401 && request.field("authorization").is_some() {
+        let shows_token = request.bearer().is_some() || request.parameters("access_token").next().is_some();
+        if response.status == 401 && (shows_token || request.field("authorization").is_some()) {
             self.log_wrong_token(clock::now(), client, router::loggable(&request.path));
         }
     }
@@ -407,6 +438,13 @@ impl Front {
     /// Carries out what a front end wants after a message. Returns what it wants from the core.
     fn conclude(&mut self, now: Instant, place: usize, reaction: Reaction) -> Option<Demand> {
         let is_cut = reaction.close.is_some();
+        if reaction.is_fault
+            && is_cut
+            && let Some(connection) = self.connections.at(place)
+        {
+            let host = host_of(connection.client);
+            self.connections.pauses.note_cut(now, host);
+        }
         let demand = self.react(now, place, reaction);
         // Nothing that it has sent after this is read.
         if is_cut { self.finish_web_socket(now, place) } else { demand }
@@ -453,6 +491,10 @@ impl Front {
         if self.refusals_noted.take(now, 1.0) {
             self.audit.note("token-refused", &Actor::Unknown(client), json!({"path": path}));
         }
+        let host = host_of(client);
+        if !self.wrong_tokens_of_address.take(now, host, 1.0) {
+            self.connections.pauses.note_cut(now, host);
+        }
         if self.wrong_tokens.take(now, 1.0) {
             info!(%client, path, "a wrong token was given; not every one is logged");
         }
@@ -470,6 +512,14 @@ impl Front {
         let Some(socket) = self.connections.at(place).and_then(|connection| connection.web_socket()) else {
             return;
         };
+        // Whoever reads slowly goes without what others say to them, rather than without the call.
+        let waiting = socket.pipe().output_bytes();
+        if matches!(event, Event::Data { .. })
+            && waiting > self.config.send_queue_bytes_max / DATA_QUEUE_SHARE
+        {
+            self.counters.data_dropped += 1;
+            return;
+        }
         let ice_servers = native::entered(event)
             .map(|participant| ice_servers(now, participant, &socket.origin, reach, &self.config))
             .unwrap_or_default();
@@ -515,7 +565,7 @@ impl Front {
 
     /// Carries out what a front end wants for its connection. Returns what it wants from the core.
     fn react(&mut self, now: Instant, place: usize, reaction: Reaction) -> Option<Demand> {
-        let Reaction { demand, say, close, refused } = reaction;
+        let Reaction { demand, say, close, refused, .. } = reaction;
         let connection = self.connections.at(place)?;
         if let Some(refusal) = refused {
             debug!(connection = connection.id.0, code = ?refusal.code, message = refusal.message, "refused");
@@ -585,6 +635,24 @@ fn bearer(request: &Request) -> Option<String> {
 fn unauthorized(denied: &Denied) -> Response {
     let action = "connect with a token that your back end has made: docs/access.md says how";
     Response::problem(401, &denied.0, action).with("WWW-Authenticate", "Bearer error=\"invalid_token\"")
+}
+
+/// Answers a request from an address that the operator does not want.
+fn not_admitted() -> Response {
+    Response::problem(
+        403,
+        "this address is not let in",
+        "ask the operator: server.allow and server.deny decide",
+    )
+}
+
+/// Answers a request by a name that is not ours.
+fn not_our_name() -> Response {
+    Response::problem(
+        421,
+        "the server is not known by this name",
+        "use one of the names in server.hosts, or let the operator add this one there",
+    )
 }
 
 /// Returns whether an event is one of those that everybody in a room is told.

@@ -12,6 +12,9 @@
 )]
 
 mod address;
+mod address_filter;
+mod address_pauses;
+mod address_rates;
 mod api;
 mod audit;
 mod bind;
@@ -51,6 +54,7 @@ mod whip_sessions;
 
 use std::io;
 
+pub use address_filter::AddressFilter;
 pub use audit::AuditConfig;
 pub use network::Network;
 pub use relayed_network::RelayedNetwork;

@@ -72,7 +72,12 @@ pub fn open(mut config: ShellConfig, settings: impl FnOnce(CoreSeed) -> Settings
     let mut candidates = Candidates::new(config.public_addresses.clone(), bound, turn_network);
     let local_default = default_local(&mut candidates, now, bound);
     let certificates = certificates(&config, &mut candidates, now)?;
-    let options = UdpOptions { portable: config.force_portable_udp, dscp: config.dscp, relayed };
+    let options = UdpOptions {
+        portable: config.force_portable_udp,
+        dscp: config.dscp,
+        relayed,
+        addresses: config.addresses.clone(),
+    };
     let udp = Udp::new(udp, bound, options, local_default)?;
     let handshakes = Handshakes::new()?;
     let certificate = handshakes.certificate().to_vec();

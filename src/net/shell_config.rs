@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address_filter::AddressFilter;
 use super::audit::AuditConfig;
 use super::network::Network;
 use super::tls::certificates::TlsFiles;
@@ -29,6 +30,10 @@ pub struct ShellConfig {
     pub allow_plain_http: bool,
     /// The reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Which addresses are let in.
+    pub addresses: AddressFilter,
+    /// The names under which clients reach us, in lower case. If there are none, any will do.
+    pub hosts: Vec<String>,
     /// Origins of other sites whose pages may open the WebSocket, such as `https://meet.example.org`. `*` stands for
     /// all.
     pub allowed_origins: Vec<String>,
@@ -60,6 +65,10 @@ pub struct ShellConfig {
     pub joins_per_second: u32,
     /// How many joins may come from one address at once.
     pub joins_burst: u32,
+    /// How many HTTP requests may come from one IPv4 address or IPv6 /64 a second in the long run.
+    pub requests_per_second: u32,
+    /// How many requests may come from one address at once.
+    pub requests_burst: u32,
     /// Which rooms are recorded, and the directory for traces. `None` turns recording off.
     pub record: Option<RecordConfig>,
     /// Who may publish and view by WHIP and WHEP: tokens by room, with `*` for all rooms that are not listed. A room

@@ -14,12 +14,20 @@ pub struct ShellCounters {
     pub websocket_messages_in: u64,
     /// Messages that were sent to clients on WebSockets.
     pub websocket_messages_out: u64,
+    /// Messages of people to others that were dropped because the other did not read fast enough.
+    pub data_dropped: u64,
 }
 
 impl ShellCounters {
     /// Begins with nothing counted.
     pub fn new(started_unix: Duration) -> Self {
-        Self { started_unix, requests: BTreeMap::new(), websocket_messages_in: 0, websocket_messages_out: 0 }
+        Self {
+            started_unix,
+            requests: BTreeMap::new(),
+            websocket_messages_in: 0,
+            websocket_messages_out: 0,
+            data_dropped: 0,
+        }
     }
 
     /// Counts a request that was answered.

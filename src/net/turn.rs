@@ -20,7 +20,7 @@ mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -39,6 +39,7 @@ pub use ice_servers::ReachedBy;
 pub use settings::TurnConfig;
 
 use super::address::Candidates;
+use super::address_rates::{AddressRates, host_of};
 use super::deadlines::Deadlines;
 use super::relayed_network::RelayedNetwork;
 use crate::core::ids::ConnectionId;
@@ -60,7 +61,11 @@ const UNUSED_MAX: Duration = Duration::from_secs(30);
 
 /// How many requests by datagram from clients without an allocation are answered per second in all. Their sources may
 /// be forged, and answers are up to five times as long.
-const STRANGERS_PER_SECOND: u32 = 500;
+const STRANGERS_PER_SECOND: u32 = 3000;
+/// How many from one IPv4 address or IPv6 /64 network, in the long run.
+const OF_ONE_STRANGER_PER_SECOND: u32 = 50;
+/// And at once: what sixty browsers of an office ask that begin together.
+const OF_ONE_STRANGER_AT_ONCE: u32 = 600;
 
 const METHOD_ALLOCATE: u16 = 0x003;
 
@@ -102,6 +107,8 @@ pub struct TurnServer {
     bare: VecDeque<Link>,
     /// When the present second began, and how many strangers have been answered in it.
     strangers: (Instant, u32),
+    /// How many requests of each stranger's address are answered, so that one address does not use up what is for all.
+    of_one_stranger: AddressRates,
     deadlines: Deadlines<usize>,
     answers: VecDeque<(Link, Vec<u8>)>,
     ended: Vec<ConnectionId>,
@@ -134,6 +141,7 @@ impl TurnServer {
             quotas,
             bare: VecDeque::new(),
             strangers: (now, 0),
+            of_one_stranger: AddressRates::new(OF_ONE_STRANGER_PER_SECOND, OF_ONE_STRANGER_AT_ONCE),
             deadlines: Deadlines::new(),
             answers: VecDeque::new(),
             ended: Vec::new(),
@@ -192,7 +200,7 @@ impl TurnServer {
         if is_check || (!is_binding && !self.config.enabled) {
             return Err(Verdict::Core);
         }
-        if self.is_stranger(link) && !self.has_time_for_a_stranger(now) {
+        if self.is_stranger(link) && !self.has_time_for_a_stranger(now, path.remote.ip()) {
             return Err(Verdict::Handled);
         }
         if is_binding {
@@ -323,7 +331,11 @@ impl TurnServer {
         client.is_none_or(|client| client.allocation.is_none())
     }
 
-    fn has_time_for_a_stranger(&mut self, now: Instant) -> bool {
+    fn has_time_for_a_stranger(&mut self, now: Instant, ip: IpAddr) -> bool {
+        if !self.of_one_stranger.take(now, host_of(ip), 1.0) {
+            self.counters.note_dropped(Dropped::Strangers);
+            return false;
+        }
         let (since, answered) = &mut self.strangers;
         if now >= *since + Duration::from_secs(1) {
             (*since, *answered) = (now, 0);

@@ -19,6 +19,7 @@ use serde_json::Value;
 use tracing::{debug, info, trace};
 
 use super::address::{canonical, for_socket};
+use super::address_filter::AddressFilter;
 use super::clock;
 use super::relayed_network::RelayedNetwork;
 use crate::core::output::MediaSink;
@@ -73,7 +74,7 @@ pub struct UdpCounters {
 }
 
 /// How the socket is used.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct UdpOptions {
     /// Whether to use one plain system call for each datagram.
     pub portable: bool,
@@ -81,6 +82,8 @@ pub struct UdpOptions {
     pub dscp: bool,
     /// The network of the TURN server's relayed addresses, from which no datagrams can come.
     pub relayed: RelayedNetwork,
+    /// From which addresses datagrams are taken.
+    pub addresses: AddressFilter,
 }
 
 /// What one batch brought.
@@ -105,6 +108,7 @@ pub struct Udp {
     /// The address taken for ours where the system does not tell at which address a packet arrived.
     local_default: IpAddr,
     relayed: RelayedNetwork,
+    addresses: AddressFilter,
     receive_arena: Vec<u8>,
     batch: SendBatch,
     backlog: Backlog,
@@ -143,6 +147,7 @@ impl Udp {
             bound,
             local_default,
             relayed: options.relayed,
+            addresses: options.addresses,
             receive_arena: vec![0; RECEIVE_BYTES * buffers],
             batch: SendBatch::default(),
             backlog: Backlog::new(BACKLOG_BYTES_MAX),
@@ -175,9 +180,9 @@ impl Udp {
 
     /// Reads one batch and hands over each datagram with its kind, so that it is classified only once.
     pub fn receive(&mut self, mut handle: impl FnMut(DatagramKind, Path, &mut [u8])) -> Received {
-        let relayed = self.relayed;
+        let (relayed, addresses) = (self.relayed, &self.addresses);
         let mut handle = |kind: DatagramKind, path: Path, datagram: &mut [u8]| {
-            if !datagram.is_empty() && is_sane(path.remote, relayed) {
+            if !datagram.is_empty() && is_sane(path.remote, relayed) && addresses.admits(path.remote.ip()) {
                 handle(kind, path, datagram);
             }
         };

@@ -70,6 +70,11 @@ pub enum What {
         /// The user name fragment that it was made with.
         ufrag: String,
     },
+    /// An answer to a check of the server's.
+    Answer {
+        /// The transaction of the check.
+        transaction: [u8; 12],
+    },
     /// A flight of the handshake.
     Hello,
     /// A media packet.

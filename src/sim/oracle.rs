@@ -9,6 +9,7 @@ mod egress;
 mod feedback;
 mod layered;
 mod numbers;
+mod reach;
 mod speech;
 mod whole;
 
@@ -109,9 +110,7 @@ struct Member {
     starved: BTreeSet<TrackId>,
     unsubscribed: BTreeSet<TrackId>,
     subscribed: BTreeSet<TrackId>,
-    /// The addresses to which media may go.
-    ways: BTreeSet<SocketAddr>,
-    checked_at: Option<Micros>,
+    reach: reach::Reach,
     /// Since when connectivity has not lapsed.
     checked_since: Micros,
     reported_at: Micros,
@@ -274,8 +273,7 @@ impl Oracle {
             starved: BTreeSet::new(),
             unsubscribed: BTreeSet::new(),
             subscribed: BTreeSet::new(),
-            ways: BTreeSet::new(),
-            checked_at: None,
+            reach: reach::Reach::default(),
             checked_since: now,
             reported_at: now,
             incoming_since: None,

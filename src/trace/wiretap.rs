@@ -127,7 +127,7 @@ impl<'o> Wiretap<'o> {
                     self.active.remove(on);
                     self.paths.retain(|_, transport| transport != on);
                 }
-                RoomOutput::BindPath(on, path) => {
+                RoomOutput::BindPath(on, path) | RoomOutput::ClaimPath(on, path) => {
                     self.paths.insert(*path, *on);
                 }
                 RoomOutput::Gone(who, _) => {

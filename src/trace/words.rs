@@ -57,7 +57,7 @@ pub fn output(output: &RoomOutput) -> String {
         },
         RoomOutput::BindUfrag(of, ufrag) => format!("ufrag {ufrag} leads to transport {}", of.0),
         RoomOutput::UnbindUfrag(ufrag) => format!("ufrag {ufrag} leads nowhere any more"),
-        RoomOutput::BindPath(of, path) => {
+        RoomOutput::BindPath(of, path) | RoomOutput::ClaimPath(of, path) => {
             format!("{} {} leads to transport {}", path.carrier.as_str(), path.remote, of.0)
         }
         RoomOutput::UnbindPath(of, path) => {

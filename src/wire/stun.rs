@@ -158,6 +158,11 @@ impl<'a> StunPeek<'a> {
         self.class == StunClass::Request && self.method == METHOD_BINDING
     }
 
+    /// Whether this answers a check, in either way.
+    pub fn is_binding_answer(&self) -> bool {
+        matches!(self.class, StunClass::Success | StunClass::Error) && self.method == METHOD_BINDING
+    }
+
     /// Whether this is the successful answer to a check.
     pub fn is_binding_success(&self) -> bool {
         self.class == StunClass::Success && self.method == METHOD_BINDING

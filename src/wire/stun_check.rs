@@ -1,5 +1,5 @@
-//! The client's side of a connectivity check, for our own test clients: as much as a full ICE agent with one candidate
-//! pair needs. It writes checks, recognises their answers, and answers the server's checks, if the server is not lite.
+//! Connectivity checks, as they are written and granted. A lite server needs only the question whether a peer receives at
+//! an address; the rest is for our own test clients: as much as a full ICE agent with one candidate pair needs.
 //!
 //! RFC 8489 §5 and §14 (message, integrity, fingerprint), RFC 8445 §7.1 (the attributes of a check). The pair is
 //! nominated with the first check, as every WebRTC client may against an ICE-lite server.
@@ -19,6 +19,7 @@ const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 const PRIORITY: u16 = 0x0024;
 const USE_CANDIDATE: u16 = 0x0025;
 const FINGERPRINT: u16 = 0x8028;
+const ICE_CONTROLLED: u16 = 0x8029;
 const ICE_CONTROLLING: u16 = 0x802a;
 
 /// The constant with which FINGERPRINT is combined (RFC 8489 §14.7).
@@ -49,6 +50,17 @@ pub fn write_check(out: &mut Vec<u8>, transaction: [u8; 12], credentials: &Crede
     attribute(out, ICE_CONTROLLING, &credentials.tie_breaker.to_be_bytes());
     attribute(out, USE_CANDIDATE, &[]);
     sign(out, &credentials.password);
+}
+
+/// Writes a connectivity check of the server's, which only asks whether the peer receives at an address. `username` has both
+/// ufrags, the peer's first, and `password` is the peer's.
+pub fn write_question(out: &mut Vec<u8>, transaction: [u8; 12], username: &str, password: &str) {
+    header(out, BINDING_REQUEST, transaction);
+    attribute(out, USERNAME, username.as_bytes());
+    attribute(out, PRIORITY, &CHECK_PRIORITY.to_be_bytes());
+    // The lowest tie-breaker: in a conflict about who decides it is the peer that does.
+    attribute(out, ICE_CONTROLLED, &[0; 8]);
+    sign(out, password);
 }
 
 /// Grants a check that came from that address; `password` is ours.
@@ -160,6 +172,19 @@ mod tests {
             assert_eq!(message.mapped_address(), Some(from));
             assert!(message.verify(b"our password", sha1));
         }
+    }
+
+    #[test]
+    fn the_engine_reads_our_questions_and_finds_them_genuine() {
+        let provider = from_feature_flags();
+        let sha1 = |key: &[u8], parts: &[&[u8]]| provider.sha1_hmac_provider.sha1_hmac(key, parts);
+        let mut out = Vec::new();
+        write_question(&mut out, [5; 12], "client:server", "their password");
+        let message = StunMessage::parse(&out).expect("a message");
+        assert!(message.is_binding_request() && !message.use_candidate());
+        assert_eq!(message.username(), Some("client:server"));
+        assert_eq!(message.ice_controlled(), Some(0));
+        assert!(message.verify(b"their password", sha1));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use strait::core::command::Command;
 use strait::core::command::Source::Camera;
-use strait::core::event::Event;
+use strait::core::event::{Event, RefusalCode};
 use strait::limits::WAITING_TOLD_MAX;
 
 use crate::world::{Recorded, World};
@@ -80,7 +80,8 @@ fn one_peer_has_so_many_checks_answered_and_the_call_goes_on() {
     }
     world.settle();
     let answers = world.outputs.len() - before;
-    assert!((100..=200).contains(&answers), "{answers} checks of 5,000 are answered");
+    // One more asks whether Ben still receives there.
+    assert!((100..=201).contains(&answers), "{answers} checks of 5,000 are answered");
     for _ in 0..20 {
         for _ in 0..500 {
             world.input(check.clone());
@@ -91,4 +92,38 @@ fn one_peer_has_so_many_checks_answered_and_the_call_goes_on() {
     world.clients[1].received.clear();
     show(&mut world, 0, Camera, 5);
     assert_eq!(world.clients[1].received_of(camera).len(), 5, "checks of the next second count again");
+}
+
+#[test]
+fn one_viewer_cannot_make_a_publisher_send_nothing_but_key_frames() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    let camera = world.clients[0].track(Camera);
+    show(&mut world, 0, Camera, 5);
+    let mut sent = 0;
+    for _ in 0..60 * 10 {
+        world.ask_keyframe(1, camera);
+        let asked = std::mem::take(&mut world.clients[0].keyframe_requests) > 0;
+        sent += usize::from(asked);
+        world.send(0, Camera, asked);
+        world.run(Duration::from_millis(100));
+    }
+    assert!((30..=70).contains(&sent), "{sent} key frames in a minute");
+}
+
+#[test]
+fn somebody_comes_back_so_often_and_no_more() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    for _ in 0..30 {
+        world.break_signalling(0);
+        world.resume(0, None);
+    }
+    let resumed = |world: &World| {
+        let events = world.clients[0].events.iter();
+        events.filter(|event| matches!(event, Event::Resumed(..))).count()
+    };
+    assert_eq!(resumed(&world), 20);
+    assert_eq!(world.clients[0].refusals().last(), Some(&RefusalCode::RateLimited));
+    world.run(Duration::from_secs(4));
+    world.resume(0, None);
+    assert_eq!(resumed(&world), 21, "after some seconds they may again");
 }

@@ -3,6 +3,7 @@
 mod abuse;
 mod access;
 mod bandwidth;
+mod consent;
 mod explaining;
 mod forwarding;
 mod identity;

@@ -44,6 +44,8 @@ pub fn settings(epoch: Instant, certificate: Vec<u8>) -> Settings {
 pub struct Client {
     pub connection: ConnectionId,
     pub address: SocketAddr,
+    /// The address that it believes it has, whatever a NAT makes of it.
+    own: SocketAddr,
     pub rtc: Rtc,
     pub joined: Option<Joined>,
     pub events: Vec<Event>,
@@ -359,6 +361,7 @@ impl World {
         self.clients.push(Client {
             connection,
             address,
+            own: address,
             rtc,
             joined: None,
             events: Vec::new(),
@@ -793,7 +796,7 @@ impl World {
 
     /// A datagram of the server arrives at a client.
     fn deliver(&mut self, index: usize, bytes: &[u8]) {
-        let to = self.clients[index].address;
+        let to = self.clients[index].own;
         let receive = Receive::new(Protocol::Udp, server_address(), to, bytes);
         let receive = receive.expect("the core sends what can be parsed");
         let _ = self.clients[index].rtc.handle_input(EngineInput::Receive(self.now, receive));

@@ -116,6 +116,7 @@ fn aiortc_publishes_by_whip_and_decodes_by_whep_and_players_open_the_tracks_of_t
         rooms: vec!["studio".parse().expect("a pattern")],
         recipient: None,
         trace_bytes_max: u64::MAX,
+        total_bytes_max: u64::MAX,
         queue_bytes_max: usize::MAX,
     };
     let mut server = Server::start(ShellConfig { record: Some(record), ..config() });

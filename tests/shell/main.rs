@@ -9,6 +9,7 @@ mod admin_reference;
 mod api;
 mod call;
 mod guarded;
+mod guarding;
 mod interop;
 mod metrics;
 mod one_port;

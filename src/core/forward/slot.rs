@@ -24,6 +24,7 @@ use crate::core::media::layers::{Choice, Layers, Selection};
 use crate::core::media::rtcp::ReportBlock;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
+use crate::core::pace::Pace;
 use crate::core::rates::{Meter, SmoothedLoss};
 use crate::core::rng::Rng;
 use crate::core::stats::StreamCounters;
@@ -61,9 +62,17 @@ struct Repeat {
     times: u8,
 }
 
+/// A viewer is sent a key frame once in this time in the long run for asking, beside those that the server wants for them.
+/// Whoever cannot decode asks several times a second until one comes, so this is how long they wait at most.
+const KEYFRAME_ASK_INTERVAL: Duration = Duration::from_secs(2);
+/// Key frames that a viewer may ask for at once: for a minute on a bad network.
+const KEYFRAME_ASKS_AT_ONCE: u32 = 30;
+
 /// One egress stream, which shows one track after another.
 #[derive(Debug)]
 pub struct Slot {
+    /// How often its viewer may make the publisher send a key frame.
+    keyframe_asks: Pace,
     /// The transport that it goes out on.
     pub transport: TransportKey,
     /// Its section; [`Mid::NONE`] once that is gone, until another takes the slot's place.
@@ -161,6 +170,7 @@ impl Slot {
         let clock_rate = clock_rate(section.kind);
         let needs_keyframe = section.kind == MediaKind::Video;
         Some(Self {
+            keyframe_asks: Pace::new(now, KEYFRAME_ASK_INTERVAL, KEYFRAME_ASKS_AT_ONCE),
             transport,
             mid: section.mid,
             order,
@@ -485,6 +495,16 @@ impl Slot {
     /// Returns which packet one of our sequence numbers stands for: its stretch, and its index there.
     pub fn origin(&self, sequence: u16) -> Option<(Stretch, u64)> {
         self.munger.origin(sequence)
+    }
+
+    /// Returns whether the viewer may ask for a key frame now, and counts it. One viewer must not be able to make a publisher
+    /// send nothing but key frames, for everybody.
+    pub fn may_ask_keyframe(&mut self, now: Instant) -> bool {
+        let may = self.keyframe_asks.wait(now).is_zero();
+        if may {
+            self.keyframe_asks.note(now);
+        }
+        may
     }
 
     /// Returns whether a packet may be retransmitted once more now, and notes that it is.

@@ -13,6 +13,7 @@ use crate::core::fixed_hash::FixedMap;
 use crate::core::ids::{Mid, PublicationKey, Ssrc};
 use crate::core::media::extensions::{IncomingExtensions, PassedExtensions};
 use crate::core::negotiated::{CodecParams, Negotiated, Payload};
+use crate::core::pace::Pace;
 use crate::core::stats::StreamCounters;
 use crate::core::timers::earliest;
 use crate::limits::INGRESS_STREAMS_PER_PARTICIPANT_MAX;
@@ -27,6 +28,12 @@ const STRAY_FOR: Duration = Duration::from_secs(5);
 
 /// How many SSRCs are remembered to belong to no section. The one that was silent for longest makes way.
 const STRAYS_MAX: usize = 64;
+
+/// One transport brings a byte in this time in the long run: 40 Mbit/s, which is twice what a screen in the best quality
+/// takes. All of it is multiplied by the viewers.
+const BYTE_INTERVAL: Duration = Duration::from_nanos(200);
+/// Bytes that may come at once, which is a second's: video that a full network has kept back.
+const BYTES_AT_ONCE: u32 = 5_000_000;
 
 /// An SDP section in which a client publishes a track.
 #[derive(Debug, Clone)]
@@ -164,6 +171,8 @@ pub struct Unusable;
 #[derive(Debug)]
 pub struct IngressHalf {
     receiver: SrtpReceiver,
+    /// How many bytes of media are taken.
+    rate: Pace,
     streams: FixedMap<Ssrc, Stream>,
     /// Media streams in the order of their first packets. Iteration follows it.
     order: Vec<Ssrc>,
@@ -185,6 +194,7 @@ impl IngressHalf {
     pub fn new(receiver: SrtpReceiver, rtcp_ssrc: Ssrc, epoch: Instant) -> Self {
         Self {
             receiver,
+            rate: Pace::new(epoch, BYTE_INTERVAL, BYTES_AT_ONCE),
             streams: FixedMap::default(),
             order: Vec::new(),
             feedback: TransportFeedbackRecorder::new(epoch),
@@ -208,6 +218,10 @@ impl IngressHalf {
         published: &PublishedSections,
     ) -> Result<Option<MediaPacket<'a>>, Unusable> {
         let Ok(header) = RtpHeader::parse(bytes) else { return Err(self.drop_one()) };
+        if !self.rate.wait(now).is_zero() {
+            return Err(self.drop_one());
+        }
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let opened = match self.receiver.open_rtp(bytes, header.header_len, header.sequence, header.ssrc) {
             Ok(opened) => opened,
             Err(error) => {
@@ -219,6 +233,8 @@ impl IngressHalf {
                 return Err(self.drop_one());
             }
         };
+        // Only now, because others could send as much in the publisher's name.
+        self.rate.note_many(now, length);
         let Some(packet) = bytes.get(..opened.len) else { return Err(self.drop_one()) };
         let extensions = IncomingExtensions::read(&header, packet, |id| negotiated.extension(id));
         if let Some(sequence) = extensions.transport_cc {

@@ -1,5 +1,5 @@
-//! Connectivity checks: which are refused, which are answered, and which paths an answered check opens and closes (RFC
-//! 8445, RFC 7675).
+//! Connectivity checks: which are refused, which are answered, which paths an answered check opens and closes (RFC 8445), and
+//! our own, by which a peer proves that it receives where it wants media (RFC 7675).
 
 use std::time::Instant;
 
@@ -10,7 +10,8 @@ use super::transport::send;
 use crate::core::ids::TransportKey;
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::path::Path;
-use crate::wire::stun;
+use crate::core::rng::Rng;
+use crate::wire::stun::{self, StunPeek};
 use crate::wire::stun_refusal::{Refusal, is_signed};
 
 impl Room {
@@ -24,6 +25,10 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         let Some(message) = stun::peek(bytes) else { return };
+        if message.is_binding_answer() {
+            self.take_answer(now, on, path, bytes, &message, outbox);
+            return;
+        }
         let transaction = message.transaction;
         let transport = &mut self.transports[on.0];
         if !transport.may_check(now, path, transaction) {
@@ -55,18 +60,14 @@ impl Room {
         }
         if is_check && answered && !is_repeated {
             outbox.outputs.push(RoomOutput::BindPath(on, path));
+            let exchanged = (bytes.len(), outbox.bytes_by(before, path));
             let Some(transport) = self.transports.get_mut(on.0) else { return };
             let before = transport.path;
-            let is_back = before.is_none() && transport.media.is_some();
             let lets_send = self.settings.media_timeout;
-            if let Some(forgotten) = transport.on_check(now, path, nominated, transaction, lets_send) {
+            if let Some(forgotten) =
+                transport.on_check(now, path, nominated, transaction, exchanged, lets_send)
+            {
                 outbox.outputs.push(RoomOutput::UnbindPath(on, forgotten));
-            }
-            if let Some(path) = transport.path.filter(|path| Some(*path) != before) {
-                debug!(
-                    room = %self.id, transport = on.0, carrier = path.carrier.as_str(), local = %path.local,
-                    remote = %path.remote, nominated, "media goes by this path"
-                );
             }
             let is_heard_again = transport.hear(now);
             if let Some(owner) = self.owner_of(on) {
@@ -75,9 +76,84 @@ impl Room {
             if is_heard_again {
                 self.hear_again(now, on, outbox);
             }
-            if is_back {
-                self.want_keyframes_on(now, on);
-            }
+            self.note_path(now, on, before, outbox);
+        }
+    }
+
+    /// Takes an answer to a check. If it is to one of ours, the peer receives at that address.
+    fn take_answer(
+        &mut self,
+        now: Instant,
+        on: TransportKey,
+        path: Path,
+        bytes: &[u8],
+        answer: &StunPeek<'_>,
+        outbox: &mut Outbox,
+    ) {
+        let transport = &mut self.transports[on.0];
+        let asks = transport.known(&path).is_some_and(|known| known.asks(now, answer.transaction));
+        // Signed, because any STUN server would repeat our transaction in an answer to what it does not understand.
+        if !asks || !transport.session().is_signed_by_peer(bytes) {
+            return;
+        }
+        if let Some(known) = transport.known(&path) {
+            known.on_answer(now);
+        }
+        outbox.outputs.push(RoomOutput::ClaimPath(on, path));
+        let before = transport.path;
+        transport.adopt_path(now, self.settings.media_timeout);
+        self.note_path(now, on, before, outbox);
+    }
+
+    /// Does what follows if media goes by another path than before, or by one at all.
+    fn note_path(&mut self, now: Instant, on: TransportKey, before: Option<Path>, outbox: &mut Outbox) {
+        let Some(transport) = self.transports.get_mut(on.0) else { return };
+        let Some(path) = transport.path.filter(|path| Some(*path) != before) else { return };
+        debug!(
+            room = %self.id, transport = on.0, carrier = path.carrier.as_str(), local = %path.local,
+            remote = %path.remote, "media goes by this path"
+        );
+        let has_media = transport.media.is_some();
+        self.send_held(now, on, path, outbox);
+        if before.is_none() && has_media {
+            self.want_keyframes_on(now, on);
+        }
+    }
+
+    /// Asks the peer whether it receives at an address from which something has come, if that is not known or was long ago.
+    /// Sends what may be sent there by now.
+    pub(super) fn ask_whether_received(
+        &mut self,
+        now: Instant,
+        on: TransportKey,
+        path: Path,
+        outbox: &mut Outbox,
+    ) {
+        let Some(transport) = self.transports.get_mut(on.0) else { return };
+        let owner = transport.owner.and_then(|owner| self.participants.get_mut(owner.0));
+        // Taken out while the path is asked, and put back.
+        let mut own = transport.rng.take();
+        let rng = own.as_mut().or_else(|| owner.map(|participant| &mut participant.rng));
+        let question = rng.and_then(|rng| {
+            let transaction = transport.known(&path)?.ask(now, || transaction(rng))?;
+            transport.session().question(transaction)
+        });
+        transport.rng = own;
+        if let Some(known) = transport.known(&path)
+            && let Some(question) = question.filter(|question| known.has_room_for(now, question.len()))
+        {
+            known.on_sent(question.len());
+            send(outbox, Some(path), &question);
+        }
+        self.send_held(now, on, path, outbox);
+    }
+
+    /// Sends the datagrams of a handshake that were held, as far as they may be sent by that path now.
+    fn send_held(&mut self, now: Instant, on: TransportKey, path: Path, outbox: &mut Outbox) {
+        let Some(transport) = self.transports.get_mut(on.0) else { return };
+        for datagram in transport.take_held() {
+            let by = transport.path_of_flight(path.remote);
+            send(outbox, by.filter(|by| transport.may_send_flight(now, *by, &datagram)), &datagram);
         }
     }
 
@@ -90,4 +166,12 @@ impl Room {
             slot.interrupt();
         }
     }
+}
+
+/// Draws the transaction of a check of ours. Nobody who has not seen it can answer it.
+fn transaction(rng: &mut Rng) -> [u8; 12] {
+    let mut transaction = [0; 12];
+    transaction[..8].copy_from_slice(&rng.u64().to_be_bytes());
+    transaction[8..].copy_from_slice(&rng.u32().to_be_bytes());
+    transaction
 }

@@ -156,7 +156,7 @@ impl Room {
             *since = now.min(*since + late);
         }
         for transport in &participant.transports {
-            self.transports[transport.0].forgive(now, late);
+            self.transports[transport.0].forgive(now, late, self.settings.media_timeout);
         }
         debug!(room = %self.id, participant = %participant.id, ?late, "the server stood still: more time to be heard");
         self.set_expiry(key);

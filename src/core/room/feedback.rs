@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Room;
 use super::fanout::class_of;
 use crate::core::command::MediaKind;
+use crate::core::forward::publication::Publication;
 use crate::core::ids::{ParticipantKey, Ssrc, TransportKey};
 use crate::core::media::redundancy::LossSource;
 use crate::core::media::rtcp::{self, LostSequences, ReportBlock, RtcpItem};
@@ -32,7 +33,7 @@ impl Room {
             return;
         };
         // Only now, because anybody could have sent a packet that is not authentic.
-        if transport.on_authentic(now, path) {
+        if transport.on_authentic(now, path, self.settings.media_timeout) {
             self.hear_again(now, on, outbox);
         }
         let Some(compound) = bytes.get(..length) else { return };
@@ -50,7 +51,10 @@ impl Room {
                 let Some(viewer) = self.viewer_of_stream(on, media) else { return };
                 let slot = &mut self.participants[viewer.0.0].slots[viewer.1];
                 slot.counters.keyframe_requests += 1;
-                if let Some(shown) = slot.shown.filter(|_| !slot.holds.is_any()) {
+                let Some(shown) = slot.shown.filter(|_| !slot.holds.is_any()) else { return };
+                // Whoever asks again while one is on its way asks for nothing more.
+                let publication = self.publications.get(shown.publication.0);
+                if publication.is_some_and(Publication::wants_keyframes) || slot.may_ask_keyframe(now) {
                     self.want_keyframe_for(now, shown.publication, viewer);
                 }
             }

@@ -28,7 +28,7 @@ impl Room {
         // Transport-wide feedback also covers packets that are dropped.
         transport.set_feedback();
         let Ok(received) = received else { return };
-        if transport.on_authentic(now, path) {
+        if transport.on_authentic(now, path, self.settings.media_timeout) {
             self.hear_again(now, on, outbox);
         }
         let Some(packet) = received else { return };

@@ -213,6 +213,16 @@ impl Room {
             outbox.outputs.push(RoomOutput::Refused(request, refusal));
             return;
         }
+        if !participant.resumes.wait(now).is_zero() {
+            let refusal = Refusal::new(
+                RefusalCode::RateLimited,
+                "this participant has come back too often; this time nothing was done",
+                "wait a few seconds, then resume",
+            );
+            outbox.outputs.push(RoomOutput::Refused(request, refusal));
+            return;
+        }
+        participant.resumes.note(now);
         // This is allowed while they seem to be connected: a client may notice the break before the server does.
         participant.signalling = Signalling::Connected;
         self.set_expiry(key);

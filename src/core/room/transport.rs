@@ -39,6 +39,11 @@ impl Room {
         self.transports.get(key.0).is_some_and(|transport| transport.media.is_some())
     }
 
+    /// Whether the peer of a transport is there, and has proved to receive by that path.
+    pub fn holds_path(&self, now: Instant, key: TransportKey, path: &Path) -> bool {
+        self.transports.get(key.0).is_some_and(|transport| transport.holds(now, path))
+    }
+
     /// Returns the transports of a member, in the order in which they were made.
     pub fn transports_of(&self, of: ParticipantKey) -> &[TransportKey] {
         self.participants.get(of.0).map_or(&[], |participant| &participant.transports)
@@ -150,14 +155,14 @@ impl Room {
             "what came in on a transport is unpublished before it ends"
         );
         // A client without signalling only hears by a closing alert that it was removed. It is sent even if consent has
-        // expired, by the last known path.
-        let goodbye = transport.path.or_else(|| transport.paths.last().copied());
+        // expired, by the last path by which the client has received something.
+        let goodbye = transport.path_of_goodbye();
         outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget { goodbye }));
         for ufrag in transport.ufrags.into_iter().filter(|_| !mutated!(UfragLeaked)) {
             outbox.outputs.push(RoomOutput::UnbindUfrag(ufrag));
         }
-        for path in transport.paths {
-            outbox.outputs.push(RoomOutput::UnbindPath(key, path));
+        for known in transport.paths {
+            outbox.outputs.push(RoomOutput::UnbindPath(key, known.path));
         }
     }
 
@@ -171,6 +176,13 @@ impl Room {
         bytes: &mut [u8],
         outbox: &mut Outbox,
     ) {
+        let (length, is_stun) = (bytes.len(), kind == DatagramKind::Stun);
+        let transport = &mut self.transports[on.0];
+        // By the path by which media is sent nothing has to be proved, but that the peer still receives by it.
+        let in_use = transport.path == Some(path);
+        if !in_use && let Some(known) = transport.known(&path) {
+            known.on_received(now, length);
+        }
         match kind {
             DatagramKind::Rtp => self.handle_rtp(now, on, path, bytes, outbox),
             DatagramKind::Rtcp => self.handle_rtcp(now, on, path, bytes, outbox),
@@ -180,6 +192,9 @@ impl Room {
                 self.carry_out_effects(now, on, Some(path), outbox);
             }
             DatagramKind::TurnChannel | DatagramKind::Unknown => trace!(?path, "datagram of no known kind"),
+        }
+        if !in_use || is_stun {
+            self.ask_whether_received(now, on, path, outbox);
         }
     }
 
@@ -222,13 +237,14 @@ impl Room {
             let transport = &mut self.transports[key.0];
             match effect {
                 Effect::Stun { to, bytes } => {
-                    let known = transport.paths.iter().copied().find(|path| path.remote == to);
-                    let path = came_by.filter(|path| path.remote == to).or(known);
+                    let known =
+                        || transport.paths.iter().map(|known| known.path).find(|path| path.remote == to);
+                    let path = came_by.filter(|path| path.remote == to).or_else(known);
                     send(outbox, path, &bytes);
                 }
                 Effect::Dtls { to, bytes } => {
-                    let known = transport.paths.iter().copied().find(|path| path.remote == to);
-                    send(outbox, transport.path.or(known), &bytes);
+                    let path = transport.path_of_flight(to);
+                    send(outbox, path.filter(|path| transport.may_send_flight(now, *path, &bytes)), &bytes);
                 }
                 Effect::Handshake(request) => outbox.outputs.push(RoomOutput::Dtls(key, request)),
                 Effect::Connected { profile, material } => {
@@ -272,7 +288,7 @@ impl Room {
             redundancy: Redundancy::default(),
         };
         media.egress.start_from(self.settings.bandwidth.initial);
-        transport.start_media(now, media);
+        transport.start_media(now, media, self.settings.media_timeout);
         transport.deadlines.set(Timer::Reports, Some(now + FIRST_REPORT));
         self.totals.handshakes_done += 1;
         self.totals.setup_times.note(now.saturating_duration_since(transport.made_at));
@@ -287,9 +303,10 @@ impl Room {
 
     /// Ends a transport whose handshake was not completed in time.
     pub(super) fn give_up_handshake(&mut self, now: Instant, key: TransportKey, outbox: &mut Outbox) {
-        let detail = match self.transports[key.0].last_check {
-            Some(_) => "the client checks paths, and its handshake was not complete in time",
-            None => "no connectivity check has come",
+        let detail = if self.transports[key.0].paths.is_empty() {
+            "no connectivity check has come"
+        } else {
+            "the client checks paths, and its handshake was not complete in time"
         };
         self.transport_closed(now, key, &SessionEnd::HandshakeFailed(detail.to_owned()), outbox);
     }

@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use tracing::{debug, info, warn};
 
-use super::address_rates::AddressRates;
 use super::router::WhipTarget;
 use crate::access::{AuthMode, Gate, Pass};
 use crate::core::Sfu;
@@ -19,11 +18,11 @@ use crate::core::command::Join;
 use crate::core::event::{ClosingReason, LeaveReason, Refusal};
 use crate::core::grants::Grants;
 use crate::core::ids::{ConnectionId, RoomId};
+use crate::net::address_rates::{AddressRates, host_of};
 use crate::net::client_origin::ClientOrigin;
 use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
 use crate::net::shell_config::ShellConfig;
-use crate::net::tcp::connections::host_of;
 use crate::net::whip_sessions::{Answered, WhipSessions};
 use crate::net::{clock, entropy};
 use crate::signal::native::IceServer;

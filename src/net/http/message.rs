@@ -322,6 +322,18 @@ impl Response {
         Self::problem(503, "too many connections", action)
     }
 
+    /// Makes the answer to a client whose address has broken the rules again and again.
+    pub fn paused() -> Self {
+        Self::problem(429, "this address has to pause", "wait a minute, and send what docs/protocol.md has")
+            .with("Retry-After", "60")
+    }
+
+    /// Makes the answer to a client whose address has made too many requests.
+    pub fn too_many_requests() -> Self {
+        let action = "make fewer, or ask the operator to raise signalling.requests_per_second";
+        Self::problem(429, "too many requests of this address", action).with("Retry-After", "1")
+    }
+
     /// Makes a response without any body.
     pub fn empty(status: u16) -> Self {
         Self::new(status, "", Vec::new())

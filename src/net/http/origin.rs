@@ -30,6 +30,18 @@ pub fn same_host(request: &Request, origin: &str) -> bool {
         && origin_port.unwrap_or(default_port) == port.unwrap_or(default_port)
 }
 
+/// Returns whether a request addresses us by a name of ours: one that the operator has listed, an IP address or localhost.
+/// Without a list any name will do, except for the pages that a browser on this machine shows (`is_local`): somebody else
+/// could have pointed their name here (DNS rebinding), and nobody else's pages are to come in by it.
+pub fn host_is_ours(request: &Request, names: &[String], is_local: bool) -> bool {
+    let is_page = request.field("origin").is_some();
+    if (names.is_empty() && !(is_local && is_page)) || host_is_literal(request) {
+        return true;
+    }
+    let (name, _) = split_port(request.field("host").unwrap_or_default());
+    names.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
 /// Returns whether the request addresses us by an IP address or as localhost. Somebody else could have pointed any
 /// other name here (DNS rebinding).
 pub fn host_is_literal(request: &Request) -> bool {
@@ -82,6 +94,21 @@ mod tests {
         ];
         for (host, origin) in foreign {
             assert!(!allowed(&request(host, origin), &listed), "{host} {origin}");
+        }
+    }
+
+    #[test]
+    fn a_page_comes_in_by_a_name_that_is_ours_and_by_no_other() {
+        let (none, own) = (Vec::new(), ["call.example.org".to_string()]);
+        let rebound = request("rebound.example:7443", "http://rebound.example:7443");
+        assert!(!host_is_ours(&rebound, &none, true) && !host_is_ours(&rebound, &own, false));
+        assert!(
+            host_is_ours(&rebound, &none, false),
+            "a server on the internet knows its names only if it is told"
+        );
+        for host in ["CALL.example.org:7443", "call.example.org", "localhost:7443", "192.0.2.7", "[::1]:7443"]
+        {
+            assert!(host_is_ours(&request(host, "http://a"), &own, true), "{host}");
         }
     }
 

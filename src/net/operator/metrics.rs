@@ -457,4 +457,6 @@ fn add_signalling(page: &mut Page, view: ServerView<'_>) {
     let messages =
         [("in", view.counters.websocket_messages_in), ("out", view.counters.websocket_messages_out)];
     page.add("strait_websocket_messages", None, "Signalling messages", counted("direction", messages));
+    let dropped = Value::Counter(view.counters.data_dropped);
+    page.one("strait_data_dropped", None, "Messages to people who do not read fast enough", dropped);
 }

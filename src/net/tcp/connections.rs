@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
@@ -17,6 +17,8 @@ use crate::core::ids::ConnectionId;
 use crate::core::output::Transmit;
 use crate::core::path::TrafficClass;
 use crate::net::address::canonical;
+use crate::net::address_pauses::AddressPauses;
+use crate::net::address_rates::host_of;
 use crate::net::deadlines::{Alarm, Deadlines};
 use crate::net::http::message::Response;
 use crate::net::shell_config::ShellConfig;
@@ -87,6 +89,8 @@ pub struct Connections {
     touched_media: Vec<usize>,
     deadlines: Deadlines<usize>,
     refused: u64,
+    /// The addresses whose clients were cut again and again, and have to pause.
+    pub pauses: AddressPauses,
     /// What happened on ICE-TCP connections.
     pub frames: FrameCounters,
 }
@@ -109,6 +113,7 @@ impl Connections {
             touched_media: Vec::new(),
             deadlines: Deadlines::new(),
             refused: 0,
+            pauses: AddressPauses::default(),
             frames: FrameCounters::default(),
         }
     }
@@ -210,6 +215,18 @@ impl Connections {
         // A trusted proxy's client is known, and counted, only when its request comes.
         let is_proxy = config.trusted_proxies.iter().any(|network| network.contains(peer.ip()));
         let counted = (!is_proxy).then(|| host_of(peer.ip()));
+        if !config.addresses.admits(peer.ip()) {
+            // Nothing is said to whoever the operator does not want: to them there is no server here.
+            self.refused += 1;
+            debug!(%peer, "connection refused: server.allow and server.deny do not let it in");
+            return;
+        }
+        if counted.is_some_and(|host| self.pauses.is_paused(now, host)) {
+            self.refused += 1;
+            debug!(%peer, "connection refused: its address has to pause");
+            let _ = io::Write::write(&mut stream, &Response::paused().encode(false, true));
+            return;
+        }
         let of_host = counted.and_then(|host| self.by_address.get(&host).copied()).unwrap_or(0);
         // A place has to fit into its bits of the id.
         let spare = if is_management { MANAGEMENT_SPARE } else { 0 };
@@ -435,27 +452,5 @@ impl Connections {
             return Some(now);
         }
         self.deadlines.next().into_iter().chain(self.paused_until).min()
-    }
-}
-
-/// Returns the address that counts as one client: an IPv4 address, or the /64 network of an IPv6 address, because an
-/// IPv6 host is usually given a whole one.
-pub fn host_of(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_ipv6_host_counts_as_one_whatever_address_it_takes() {
-        let host = |text: &str| host_of(text.parse().expect("an address"));
-        assert_eq!(host("2001:db8:0:7::1"), host("2001:db8:0:7:ffff::2"));
-        assert_ne!(host("2001:db8:0:7::1"), host("2001:db8:0:8::1"));
-        assert_ne!(host("192.0.2.1"), host("192.0.2.2"));
     }
 }

@@ -33,8 +33,17 @@ pub struct TraceFilesConfig {
     pub directory: PathBuf,
     /// The key to which traces are encrypted; `None` leaves them unencrypted.
     pub recipient: Option<Recipient>,
-    /// Size of the largest trace, bytes.
-    pub trace_bytes_max: u64,
+    /// How large traces may become.
+    pub caps: TraceCaps,
+}
+
+/// How large traces may become, bytes. One piece more may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceCaps {
+    /// The largest trace.
+    pub one: u64,
+    /// All traces in the directory together, with those of earlier runs.
+    pub all: u64,
 }
 
 /// A trace that the thread has given up.
@@ -60,16 +69,18 @@ impl TraceFiles {
     /// Makes the directory and starts the thread.
     pub fn start(config: TraceFilesConfig) -> io::Result<Self> {
         make_directory(&config.directory)?;
-        let TraceFilesConfig { directory, recipient, trace_bytes_max } = config;
+        let TraceFilesConfig { directory, recipient, caps } = config;
+        let measured = directory.clone();
         let open = move |name: &str| open(&directory, name);
-        Self::start_with(open, recipient, trace_bytes_max)
+        Self::start_with(open, move || bytes_in(&measured), recipient, caps)
     }
 
-    /// Starts the thread with another way of opening files.
+    /// Starts the thread with another way of opening files, and of telling how many bytes there are in the directory.
     fn start_with<W: Write>(
         open: impl Fn(&str) -> io::Result<W> + Send + 'static,
+        measure: impl Fn() -> u64 + Send + 'static,
         recipient: Option<Recipient>,
-        trace_bytes_max: u64,
+        caps: TraceCaps,
     ) -> io::Result<Self> {
         let (jobs, received) = mpsc::channel();
         let (give_up, given_up) = mpsc::channel();
@@ -80,8 +91,10 @@ impl TraceFiles {
         let thread = thread::Builder::new().name("traces".to_owned()).spawn(move || {
             let mut writer = Writer {
                 open,
+                measure: Box::new(measure),
+                kept: 0,
                 recipient,
-                trace_bytes_max,
+                caps,
                 traces: BTreeMap::new(),
                 give_up,
                 queued: own_queued,
@@ -153,8 +166,11 @@ impl TraceFiles {
 /// What the thread runs.
 struct Writer<W: Write, O: Fn(&str) -> io::Result<W>> {
     open: O,
+    measure: Box<dyn Fn() -> u64>,
+    /// How many bytes there are in the directory: measured whenever a trace begins, because operators remove old ones.
+    kept: u64,
     recipient: Option<Recipient>,
-    trace_bytes_max: u64,
+    caps: TraceCaps,
     traces: BTreeMap<RecordingId, (String, TraceWriter<Sink<W>>)>,
     give_up: Sender<GivenUp>,
     queued: Arc<AtomicUsize>,
@@ -178,7 +194,11 @@ impl<W: Write, O: Fn(&str) -> io::Result<W>> Writer<W, O> {
         }
     }
 
-    fn begin(&self, name: &str, header: RoomHeader) -> io::Result<TraceWriter<Sink<W>>> {
+    fn begin(&mut self, name: &str, header: RoomHeader) -> io::Result<TraceWriter<Sink<W>>> {
+        self.kept = (self.measure)();
+        if self.kept >= self.caps.all {
+            return Err(io::Error::other(self.all_are_too_large()));
+        }
         let sink = Sink::new((self.open)(name)?, self.recipient.as_ref())?;
         TraceWriter::new(sink, &Header::new(header))
     }
@@ -190,14 +210,20 @@ impl<W: Write, O: Fn(&str) -> io::Result<W>> Writer<W, O> {
         let appended = writer.records(records);
         let grown = usize::try_from(writer.written() - before).unwrap_or(usize::MAX);
         self.written.fetch_add(grown, Ordering::Relaxed);
-        let is_full = writer.written() >= self.trace_bytes_max;
+        self.kept += grown as u64;
+        let is_full = writer.written() >= self.caps.one;
+        let all_full = self.kept >= self.caps.all;
         if let Err(error) = appended {
             let name = name.clone();
             self.traces.remove(&id);
             self.give_up(id, &name, &format!("it cannot be written: {error}"));
-        } else if is_full {
+        } else if is_full || all_full {
             let name = name.clone();
-            let reason = format!("the trace has reached record.max_bytes, {} bytes", self.trace_bytes_max);
+            let reason = if is_full {
+                format!("the trace has reached record.max_bytes, {} bytes", self.caps.one)
+            } else {
+                self.all_are_too_large()
+            };
             self.end(id, &EndOfTrace { complete: false, reason: reason.clone() });
             self.give_up(id, &name, &reason);
         }
@@ -214,10 +240,24 @@ impl<W: Write, O: Fn(&str) -> io::Result<W>> Writer<W, O> {
         }
     }
 
+    fn all_are_too_large(&self) -> String {
+        format!("all traces together have reached record.max_total_bytes, {} bytes", self.caps.all)
+    }
+
     fn give_up(&self, id: RecordingId, name: &str, why: &str) {
         warn!(file = name, why, "a trace ends early; the call goes on");
         let _ = self.give_up.send(GivenUp { id, why: why.to_owned() });
     }
+}
+
+/// Returns how many bytes the files in a directory have; those that cannot be looked at have none.
+fn bytes_in(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(fs::Metadata::is_file)
+        .map(|found| found.len())
+        .sum()
 }
 
 fn make_directory(directory: &Path) -> io::Result<()> {
@@ -291,7 +331,10 @@ pub(super) mod tests {
     /// Starts the thread with that disk.
     pub fn files(disk: &Disk, bytes_max: u64) -> TraceFiles {
         let disk = disk.clone();
-        TraceFiles::start_with(move |_| Ok(disk.clone()), None, bytes_max).unwrap()
+        let measured = disk.clone();
+        let measure = move || measured.content.lock().unwrap().len() as u64;
+        let caps = TraceCaps { one: bytes_max, all: 1 << 20 };
+        TraceFiles::start_with(move |_| Ok(disk.clone()), measure, None, caps).unwrap()
     }
 
     /// Returns how many blocks of its only trace can be read, and how the trace ends.
@@ -354,5 +397,28 @@ pub(super) mod tests {
         assert!(blocks < 100);
         let Some(Ending::Said(end)) = ending else { panic!("{ending:?}") };
         assert!(!end.complete && end.reason.contains("record.max_bytes"), "{end:?}");
+    }
+
+    #[test]
+    fn all_traces_together_are_no_larger_than_the_operator_wants() {
+        let disk = Disk::default();
+        let mut files = files(&disk, u64::MAX);
+        files.begin(RecordingId(1), "a".to_owned(), header());
+        // What cannot be compressed.
+        let mut seed = 1_u32;
+        for _ in 0..3000 {
+            let mut byte = || {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (seed >> 24) as u8
+            };
+            files.records(RecordingId(1), (0..1000).map(|_| byte()).collect());
+        }
+        files.begin(RecordingId(2), "b".to_owned(), header());
+        files.finish(PATIENCE);
+        for id in [1, 2] {
+            let given_up = files.given_up().expect("it was given up");
+            assert_eq!(given_up.id, RecordingId(id));
+            assert!(given_up.why.contains("record.max_total_bytes"), "{}", given_up.why);
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::files::{TraceFiles, TraceFilesConfig};
+use super::files::{TraceCaps, TraceFiles, TraceFilesConfig};
 use crate::core::Input;
 use crate::core::Sfu;
 use crate::core::ids::RecordingId;
@@ -36,6 +36,8 @@ pub struct RecordConfig {
     pub recipient: Option<Recipient>,
     /// Size of the largest trace, bytes. One piece more may be written.
     pub trace_bytes_max: u64,
+    /// Size of all traces in the directory together, bytes.
+    pub total_bytes_max: u64,
     /// How much may wait for the disk before traces end early, bytes.
     pub queue_bytes_max: usize,
 }
@@ -88,7 +90,7 @@ impl TraceKeeper {
         let files = TraceFiles::start(TraceFilesConfig {
             directory: config.directory.clone(),
             recipient: config.recipient.clone(),
-            trace_bytes_max: config.trace_bytes_max,
+            caps: TraceCaps { one: config.trace_bytes_max, all: config.total_bytes_max },
         })?;
         Ok(Self {
             files: Some(files),

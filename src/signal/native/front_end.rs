@@ -43,6 +43,8 @@ pub struct Reaction {
     pub close: Option<Close>,
     /// Why the client's message was refused, for the log; the client reads it in `say`.
     pub refused: Option<Refusal>,
+    /// Whether the message broke the rules.
+    pub is_fault: bool,
 }
 
 /// One client of the native protocol.
@@ -169,10 +171,10 @@ impl FrontEnd {
     /// costs more than its message.
     fn fault(&mut self, now: Instant, request: Option<&RequestId>, refusal: Refusal) -> Reaction {
         if self.faults.take(now, 1.0) {
-            return refuse(request, refusal);
+            return Reaction { is_fault: true, ..refuse(request, refusal) };
         }
         let say = Some(encode_refusal(request, &refusal, true));
-        Reaction { say, close: Some(Close::Refused), refused: Some(refusal), demand: None }
+        Reaction { say, close: Some(Close::Refused), refused: Some(refusal), demand: None, is_fault: true }
     }
 
     /// Refuses a long message without parsing it, because clients of its address have sent too many bytes.
@@ -264,7 +266,7 @@ fn refuse(request: Option<&RequestId>, refusal: Refusal) -> Reaction {
     let is_fatal = is_fatal(refusal.code);
     let say = encode_refusal(request, &refusal, is_fatal);
     let close = is_fatal.then(|| close_of(refusal.code));
-    Reaction { say: Some(say), close, refused: Some(refusal), demand: None }
+    Reaction { say: Some(say), close, refused: Some(refusal), demand: None, is_fault: false }
 }
 
 fn close_of(code: RefusalCode) -> Close {

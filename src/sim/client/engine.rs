@@ -328,7 +328,11 @@ fn micros_of(now: Now, at: Instant) -> Micros {
 }
 
 fn what_is(bytes: &[u8]) -> What {
-    let check = stun::peek(bytes).filter(stun::StunPeek::is_binding_request);
+    let message = stun::peek(bytes);
+    if let Some(answer) = message.filter(stun::StunPeek::is_binding_answer) {
+        return What::Answer { transaction: answer.transaction };
+    }
+    let check = message.filter(stun::StunPeek::is_binding_request);
     let ufrag = check.and_then(|check| std::str::from_utf8(check.username?).ok().map(str::to_owned));
     ufrag.map_or(What::Sealed, |ufrag| What::Check { ufrag })
 }

@@ -8,10 +8,11 @@ use crate::core::media::srtp::{OpenError, RTCP_OVERHEAD_MAX};
 use crate::core::media::twcc::TransportFeedbackRecorder;
 use crate::sim::codec::Stamp;
 use crate::sim::line::HEADERS;
-use crate::sim::network::{Micros, SECOND};
+use crate::sim::network::{Micros, SECOND, server_address};
 use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::red;
 use crate::wire::rtp::RtpHeader;
+use crate::wire::stun::{self, StunPeek};
 use crate::wire::stun_check;
 
 /// How often consent is renewed, µs. Browsers take 2.5 s at most.
@@ -41,7 +42,14 @@ impl Endpoint {
         }
         match classify(bytes) {
             DatagramKind::Stun => {
-                if self.transactions.iter().any(|one| stun_check::grants(bytes, *one)) {
+                if let Some(question) = stun::peek(bytes).filter(StunPeek::is_binding_request) {
+                    // Its own address is behind a NAT, and the server does not look at the one in the answer.
+                    let mut answer = Vec::with_capacity(128);
+                    let password = &self.credentials.1;
+                    stun_check::write_grant(&mut answer, question.transaction, server_address(), password);
+                    let transaction = question.transaction;
+                    post.out.push(Out::Datagram { bytes: answer, what: What::Answer { transaction } });
+                } else if self.transactions.iter().any(|one| stun_check::grants(bytes, *one)) {
                     self.unanswered = 0;
                     self.check_at = Some(now.micros + CHECK_INTERVAL);
                     if self.srtp.is_none() {

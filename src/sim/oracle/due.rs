@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::{CONSENT, Due, Oracle, Stream, feedback, track_of};
+use super::{Due, Oracle, Stream, feedback, track_of};
 use crate::core::command::MediaKind;
 use crate::core::ids::TrackId;
 use crate::sim::client::{Sent, StreamInfo};
@@ -51,6 +51,13 @@ impl Oracle {
             && self.transactions.insert(transaction)
         {
             self.checks.push((transaction, session, from));
+        }
+    }
+
+    /// Notes an answer to a check of the server's that reached it.
+    pub fn fed_answer(&mut self, now: Micros, session: u64, from: SocketAddr, transaction: [u8; 12]) {
+        if let Some(member) = self.members.get_mut(&session) {
+            member.reach.answer_came(now, from, transaction);
         }
     }
 
@@ -120,11 +127,9 @@ impl Oracle {
             track.is_layered = info.encoding.is_some();
         }
         if let Some(member) = self.members.get_mut(&session) {
-            // Close to the end of consent it is uncertain whether the packet is accepted. It then adds an address to
-            // which the server may send, and removes none.
-            if member.checked_at.is_some_and(|at| now < at + CONSENT + self.slack) {
-                member.ways.insert(from);
-            }
+            // It may be too late for the packet to be accepted. So it adds an address to which the server may send, and
+            // removes none.
+            member.reach.may_be_wanted_at(from);
             member.incoming_since.get_or_insert(now);
         }
         let stream = self.streams.entry(stamp.stream).or_default();
@@ -221,12 +226,11 @@ impl Oracle {
             return self.may_be_heard(session, from);
         }
         let Some(member) = self.members.get_mut(&session) else { return false };
-        if member.checked_at.is_none_or(|at| now >= at + CONSENT - super::CONSENT_MARGIN) {
-            member.ways.insert(from);
+        if !member.reach.is_sure(now) {
+            member.reach.may_be_wanted_at(from);
             return true;
         }
-        // RTCP is certain to be accepted here, so the server sends to where it came from and nowhere else.
-        member.ways = [from].into();
+        member.reach.wanted_at(now, from);
         for (ssrc, sequences) in lost {
             let Some(slot) = member.slots.get(ssrc) else { continue };
             let Some((shown, _)) = member.map.get(&slot.mid) else { continue };

@@ -69,12 +69,12 @@ impl Oracle {
         if kind == DatagramKind::Dtls || self.endpoints == Endpoints::Engine {
             return;
         }
-        if !member.ways.contains(&to) {
-            let (who, ways) = (self.who(session), member.ways.clone());
+        if !member.reach.ways.contains(&to) {
+            let (who, ways) = (self.who(session), member.reach.ways.clone());
             self.complain(now, format!("media to {who} at {to}, who is at {ways:?}"));
         }
         let lapsed = |at: Micros| now > at + CONSENT + CONSENT_LATE + self.slack;
-        if self.members.get(&session).and_then(|member| member.checked_at).is_none_or(lapsed) {
+        if self.members.get(&session).and_then(|member| member.reach.checked_at).is_none_or(lapsed) {
             let who = self.who(session);
             self.complain(now, format!("media to {who}, who has not passed a check for long"));
         }
@@ -86,22 +86,31 @@ impl Oracle {
     }
 
     fn answered(&mut self, now: Micros, to: SocketAddr, bytes: &[u8]) {
-        let Some(message) = stun::peek(bytes).filter(stun::StunPeek::is_binding_success) else { return };
+        let Some(message) = stun::peek(bytes) else { return };
+        if message.is_binding_request() {
+            let owner = self.owners.get(&to).and_then(|session| self.members.get_mut(session));
+            return match owner {
+                Some(member) => member.reach.asked(to, message.transaction),
+                None => self.complain(now, format!("a check to {to}, from where nobody has passed one")),
+            };
+        }
+        if !message.is_binding_success() {
+            return;
+        }
         let Some((_, session, _)) = self.checks.iter().find(|(one, ..)| *one == message.transaction) else {
             return;
         };
         let session = *session;
         self.owners.insert(to, session);
         if let Some(member) = self.members.get_mut(&session) {
-            if member.checked_at.is_none_or(|at| at + CONSENT <= now + self.slack) {
+            if member.reach.checked_at.is_none_or(|at| at + CONSENT <= now + self.slack) {
                 member.checked_since = now;
                 for slot in member.slots.values_mut() {
                     slot.doubt_sync(now);
                 }
             }
-            member.checked_at = Some(now);
             // Our checks all nominate.
-            member.ways = [to].into();
+            member.reach.check_answered(now, to);
         }
     }
 
@@ -589,9 +598,6 @@ impl Epoch {
 impl Member {
     /// Returns whether media certainly has to be sent to them now.
     pub(super) fn is_reachable(&self, now: Micros) -> bool {
-        !self.gone
-            && self.tap.is_some()
-            && !self.ways.is_empty()
-            && self.checked_at.is_some_and(|at| now + super::CONSENT_MARGIN < at + CONSENT)
+        !self.gone && self.tap.is_some() && self.reach.is_sure(now)
     }
 }

@@ -217,6 +217,10 @@ impl World<'_> {
                 }
                 false
             }
+            (What::Answer { transaction }, Some(session)) => {
+                self.oracle.fed_answer(self.now, session, from, *transaction);
+                false
+            }
             (What::Rtp(sent), Some(session)) if !copy => {
                 self.oracle.fed_rtp(self.now, session, from, sent, &self.post.streams)
             }

@@ -32,6 +32,8 @@ pub fn config() -> ShellConfig {
         offers_burst: 10_000_000,
         joins_per_second: 10_000_000,
         joins_burst: 10_000_000,
+        requests_per_second: 1_000_000,
+        requests_burst: 1_000_000,
         udp_receive_buffer: 256 * 1024,
         udp_send_buffer: 256 * 1024,
         handle_signals: false,

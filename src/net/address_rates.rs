@@ -2,7 +2,7 @@
 //! so opening many gains nothing.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
 use crate::signal::allowance::Allowance;
@@ -11,7 +11,7 @@ use crate::signal::allowance::Allowance;
 const SWEEP_AT_LEAST: usize = 1024;
 
 /// The allowances of all addresses that have done something lately. An address is an IPv4 address or an IPv6 /64, as
-/// `host_of` makes it.
+/// [`host_of`] makes it.
 #[derive(Debug)]
 pub struct AddressRates {
     per_second: u32,
@@ -39,12 +39,29 @@ impl AddressRates {
     }
 }
 
+/// Returns the address that counts as one client: an IPv4 address, or the /64 network of an IPv6 address, because an
+/// IPv6 host is usually given a whole one.
+pub fn host_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::net::clock;
+
+    #[test]
+    fn an_ipv6_host_counts_as_one_whatever_address_it_takes() {
+        let host = |text: &str| host_of(text.parse().expect("an address"));
+        assert_eq!(host("2001:db8:0:7::1"), host("2001:db8:0:7:ffff::2"));
+        assert_ne!(host("2001:db8:0:7::1"), host("2001:db8:0:8::1"));
+        assert_ne!(host("192.0.2.1"), host("192.0.2.2"));
+    }
 
     #[test]
     fn each_address_has_its_own_allowance_and_is_forgotten_when_it_is_full() {
