@@ -1,12 +1,11 @@
 //! Happening: what people beside the members of a room want to know of it: a back end that is told by webhooks, whoever
-//! counts minutes, and an audit log.
+//! counts minutes.
 //!
 //! A room writes it down as it happens, and [`Sfu::poll_happening`](super::Sfu::poll_happening) hands it out to whoever
 //! has asked for it. It changes nothing in the room, and no recording has it.
 
 use std::time::Duration;
 
-use super::command::Moderation;
 use super::event::{LeaveReason, TrackInfo};
 use super::grants::Grants;
 use super::ids::{ParticipantId, RoomId};
@@ -51,8 +50,6 @@ pub enum Happening {
     Published(Member, TrackInfo),
     /// A track is no longer published.
     Unpublished(Member, TrackInfo),
-    /// A moderator, who is in the room, has done something to others.
-    Moderated(Member, Moderation),
 }
 
 /// Something that has happened, and where.

@@ -1,5 +1,6 @@
 //! The state of the core at one moment, as plain values, for people and dashboards.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 use super::path::Path;
 use super::profile::Profile;
 use super::quality::{Mos, Quality, Score};
+use super::room_options::RoomOptions;
 
 /// Counters of packets, bytes (payload and header, without SRTP's tag), and what went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -273,6 +275,28 @@ pub struct ParticipantSnapshot {
     pub slots: Vec<SlotSnapshot>,
 }
 
+/// Somebody who waits to be let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingSnapshot {
+    /// The id that they will have.
+    pub participant: ParticipantId,
+    /// Who they are.
+    pub profile: Profile,
+    /// For how long they have waited.
+    pub waited: Duration,
+}
+
+/// What keeps somebody out of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BanSnapshot {
+    /// The identity that stays out; `None` if an address does.
+    pub identity: Option<String>,
+    /// The address that stays out, or the network that begins with it; `None` if an identity does.
+    pub address: Option<IpAddr>,
+    /// For how long yet; `None` for as long as the room is there.
+    pub left: Option<Duration>,
+}
+
 /// One room, and who is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSnapshot {
@@ -280,6 +304,12 @@ pub struct RoomSnapshot {
     pub room: RoomId,
     /// How long ago it was made.
     pub age: Duration,
+    /// What is set for this room alone.
+    pub options: RoomOptions,
+    /// Those who wait to be let in, the one who has waited for longest first.
+    pub waiting: Vec<WaitingSnapshot>,
+    /// Those who stay out.
+    pub bans: Vec<BanSnapshot>,
     /// Its members, in the order of joining.
     pub participants: Vec<ParticipantSnapshot>,
 }

@@ -2,16 +2,18 @@
 //! tells how it is used.
 
 pub mod answers;
+pub mod changes;
 mod requests;
 
 #[cfg(test)]
 pub use self::requests::ROUTES;
-pub use self::requests::{ApiRequest, parse};
+pub use self::requests::{ApiRequest, bans, parse, waiting};
 
 use serde_json::{Value, json};
 
 use crate::access::{Authority, Gate};
 use crate::core::ids::RoomId;
+use crate::core::moderation::Moderation;
 use crate::net::clock;
 use crate::net::http::message::{Request, Response};
 
@@ -24,16 +26,21 @@ pub struct ApiCall {
     pub authority: Option<Authority>,
 }
 
-impl ApiCall {
+impl ApiRequest {
     /// Returns what an audit log needs to know beside path and method.
     pub fn details(&self) -> Value {
-        match &self.asked {
-            ApiRequest::IssueToken(issue) => json!({
+        match self {
+            Self::IssueToken(issue) => json!({
                 "room": issue.pass.room.as_ref().map(RoomId::as_str),
                 "identity": issue.pass.identity,
                 "moderate": issue.pass.grants.moderate,
                 "validSeconds": issue.seconds,
             }),
+            Self::Operate(_, moderations) => {
+                let names: Vec<&str> = moderations.iter().map(Moderation::as_str).collect();
+                json!({"operations": names})
+            }
+            Self::MakeRoom(room, _) => json!({"room": room.as_ref().map(RoomId::as_str)}),
             _ => Value::Null,
         }
     }

@@ -18,9 +18,8 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::clock;
-use crate::core::command::Moderation;
-use crate::core::happening::Member;
 use crate::core::ids::RoomId;
+use crate::core::notice::{Deed, Notice, Person};
 use crate::trace::calendar::DateTime;
 
 /// How many lines may wait for the disk.
@@ -46,8 +45,8 @@ pub enum Actor {
     Operator(IpAddr),
     /// A back end, by the subject or the key of its token, from that address.
     BackEnd(String, IpAddr),
-    /// A moderator in the room.
-    Moderator(String),
+    /// Somebody in the room.
+    Participant(Person),
     /// Somebody who is not known, from that address.
     Unknown(IpAddr),
     /// The server itself, or whoever may send its process signals.
@@ -61,7 +60,12 @@ impl Actor {
             Self::BackEnd(id, address) => {
                 json!({"kind": "back-end", "id": id, "address": address.to_string()})
             }
-            Self::Moderator(id) => json!({"kind": "moderator", "id": id}),
+            Self::Participant(person) => json!({
+                "kind": "participant",
+                "participant": person.participant.to_string(),
+                "identity": person.identity,
+                "name": person.name,
+            }),
             Self::Unknown(address) => json!({"kind": "unknown", "address": address.to_string()}),
             Self::Server => json!({"kind": "server"}),
         }
@@ -124,18 +128,19 @@ impl Audit {
         }
     }
 
-    /// Writes down what a moderator in a room did.
-    pub fn note_moderation(&self, room: &RoomId, by: &Member, what: &Moderation) {
-        let (action, target) = match what {
-            Moderation::Mute(track) => ("mute-track", Some(track.to_string())),
-            Moderation::Remove(who) => ("remove-participant", Some(who.to_string())),
-            Moderation::End => ("end-call", None),
+    /// Writes down what somebody in a room has done to others, or reports of them.
+    pub fn note_deed(&self, room: &RoomId, notice: &Notice) {
+        let person = |person: &Person| json!({"participant": person.participant.to_string(), "identity": person.identity, "name": person.name});
+        let mut details = json!({"room": room.as_str(), "about": notice.about.as_ref().map(person)});
+        let action = match &notice.deed {
+            Deed::Moderation(operation) => operation,
+            Deed::Report { reason, text } => {
+                details["reason"] = json!(reason);
+                details["text"] = json!(text);
+                "report"
+            }
         };
-        let profile = &by.profile;
-        let who = profile.identity.clone().unwrap_or_else(|| by.participant.to_string());
-        let participant = by.participant.to_string();
-        let details = json!({"room": room.as_str(), "name": profile.name, "participant": participant, "target": target});
-        self.note(action, &Actor::Moderator(who), details);
+        self.note(action, &Actor::Participant(notice.by.clone()), details);
     }
 
     /// Returns how many lines were written and how many were lost, since the start.

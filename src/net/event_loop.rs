@@ -39,6 +39,7 @@ use crate::core::command::Join;
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::{AdminCommand, Admission};
+use crate::core::moderation::Moderation;
 use crate::core::timers::STOOD_STILL;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
@@ -190,6 +191,11 @@ impl EventLoop {
         self.end_draining(now);
         self.traces.collect(now, &mut self.shard.sfu);
         self.ledger.collect(&mut self.shard.sfu);
+        while let Some((room, notice)) = self.shard.sfu.poll_notice() {
+            let (by, about) = (&notice.by, notice.about.as_ref());
+            info!(%room, by = ?by, about = ?about, deed = ?notice.deed, "noted");
+            self.front.audit.note_deed(&room, &notice);
+        }
         if let Some(time) = self.shard.end_pass(now) {
             self.shedding.held(time);
         }
@@ -357,11 +363,14 @@ impl EventLoop {
                 metrics::answer(&request, self.view(now), &totals)
             }
             Route::Admin(asked) => {
+                if let AdminRequest::Api(asked) = &asked {
+                    details = asked.details();
+                }
                 actor = Some(Asking::Operator);
                 self.administer(now, asked)
             }
             Route::Api(call) => {
-                details = call.details();
+                details = call.asked.details();
                 actor = call.authority.as_ref().map(|authority| Asking::BackEnd(authority.by.clone()));
                 self.serve_back_end(now, call)
             }
@@ -395,6 +404,10 @@ impl EventLoop {
         let view = self.view(now);
         let record = self.front.config.record.as_ref();
         let answer = match asked {
+            // What a back end may ask of a room, an operator may, too.
+            AdminRequest::Api(asked) => {
+                return self.serve_back_end(now, ApiCall { asked, authority: None });
+            }
             AdminRequest::Rooms => return admin::list_rooms(view),
             AdminRequest::Room(room) => return admin::show_room(view, &room),
             AdminRequest::Stats => return admin::stats(view),
@@ -421,21 +434,31 @@ impl EventLoop {
             _ => BTreeMap::new(),
         };
         let view = self.view(now);
-        let answer = match call.asked {
-            ApiRequest::Rooms => return answers::rooms(view),
-            ApiRequest::Room(room) => return answers::room(view, &room),
-            ApiRequest::RoomStats(room) => return answers::room_stats(view, &room),
-            ApiRequest::Participants(room) => return answers::participants(view, &room),
-            ApiRequest::Participant(room, who) => return answers::participant(view, &room, &who),
-            ApiRequest::ParticipantStats(room, who) => return answers::participant_stats(view, &room, &who),
+        match call.asked {
+            ApiRequest::Rooms => answers::rooms(view),
+            ApiRequest::Room(room) => answers::room(view, &room),
+            ApiRequest::RoomStats(room) => answers::room_stats(view, &room),
+            ApiRequest::Participants(room) => answers::participants(view, &room),
+            ApiRequest::Participant(room, who) => answers::participant(view, &room, &who),
+            ApiRequest::ParticipantStats(room, who) => answers::participant_stats(view, &room, &who),
+            ApiRequest::Waiting(room) => answers::waiting(view, &room),
+            ApiRequest::Bans(room) => answers::bans(view, &room),
+            ApiRequest::Usage => answers::usage(view, &traffic),
             ApiRequest::IssueToken(issue) => {
-                return answers::issue(&self.front.config.gate, call.authority.as_ref(), *issue);
+                answers::issue(&self.front.config.gate, call.authority.as_ref(), *issue)
             }
-            ApiRequest::Usage => return answers::usage(view, &traffic),
-            ApiRequest::EndRoom(room) => answers::end_room(view, room),
-            ApiRequest::Remove(room, who) => answers::remove(view, room, &who),
-        };
-        self.carry_out(now, answer)
+            ApiRequest::MakeRoom(room, change) => match room.map_or_else(entropy::room_id, Ok) {
+                Ok(room) => answers::made(&room, self.shard.make_room(now, &room, *change)),
+                Err(error) => {
+                    Response::problem(503, &format!("the server has no randomness: {error}"), "name the room")
+                }
+            },
+            ApiRequest::EndRoom(room) => answers::done(self.shard.operate(now, &room, Moderation::End)),
+            ApiRequest::Operate(room, moderations) => {
+                let mut each = moderations.into_iter();
+                answers::done(each.try_for_each(|moderation| self.shard.operate(now, &room, moderation)))
+            }
+        }
     }
 
     /// Hands the commands of an answer to the core. Returns the response.
@@ -475,7 +498,7 @@ impl EventLoop {
                 if !self.front.may_join(now, connection) {
                     return self.refuse_join(now, connection, (request, refusals::joins_too_fast()));
                 }
-                let Entry { room, grants, profile } =
+                let Entry { room, grants, profile, is_invited } =
                     match self.front.admit(now, connection, room, name, ticket) {
                         Ok(entry) => entry,
                         Err(refusal) => return self.refuse_join(now, connection, (request, refusal)),
@@ -489,7 +512,8 @@ impl EventLoop {
                     return self.deliver(now, connection, &Event::Refused(request, refusal));
                 };
                 let Admitted { room, host, admission } = admitted;
-                let join = Join { room, profile, auto_subscribe, lifeline, grants };
+                let join =
+                    Join { room, profile, auto_subscribe, lifeline, grants, is_invited, host: Some(host) };
                 Input::Join { connection, request, host: Some(host), admission, join }
             }
             Demand::Resume { request, resume } => {

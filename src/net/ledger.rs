@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::audit::Audit;
 use super::clock;
 use super::entropy;
 use super::webhooks::{EventFacts, RoomFacts, Webhooks, body};
@@ -43,7 +42,6 @@ pub struct Ledger {
     events: u64,
     /// The receivers of webhooks.
     pub webhooks: Webhooks,
-    audit: Audit,
 }
 
 impl Ledger {
@@ -51,7 +49,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The operating system gives no randomness.
-    pub fn new(webhooks: Webhooks, audit: Audit) -> std::io::Result<Self> {
+    pub fn new(webhooks: Webhooks) -> std::io::Result<Self> {
         let run = entropy::name()?.chars().take(8).collect();
         Ok(Self {
             run,
@@ -60,7 +58,6 @@ impl Ledger {
             forgotten: Usage::default(),
             events: 0,
             webhooks,
-            audit,
         })
     }
 
@@ -84,12 +81,7 @@ impl Ledger {
         if !self.webhooks.is_empty() {
             self.events += 1;
             let id = format!("EV_{}{:08}", self.run, self.events);
-            if let Some(body) = body(EventFacts { id: &id, at: now, room }, what) {
-                self.webhooks.tell(body);
-            }
-        }
-        if let Happening::Moderated(by, what) = what {
-            self.audit.note_moderation(name, by, what);
+            self.webhooks.tell(body(EventFacts { id: &id, at: now, room }, what));
         }
         self.add_up(name, *participants, what);
         if let Happening::RoomFinished(_) = what {
@@ -111,7 +103,7 @@ impl Ledger {
                 usage.bytes_in += traffic.bytes_in;
                 usage.bytes_out += traffic.bytes_out;
             }
-            Happening::Published(..) | Happening::Unpublished(..) | Happening::Moderated(..) => {}
+            Happening::Published(..) | Happening::Unpublished(..) => {}
         }
     }
 

@@ -100,7 +100,7 @@ pub fn open(mut config: ShellConfig, settings: impl FnOnce(CoreSeed) -> Settings
     let traces = TraceKeeper::new(config.record.as_ref())?;
     let audit = Audit::start(config.audit.as_ref())?;
     audit.note("server-started", &Actor::Server, start_details(&config, bound, admin));
-    let ledger = Ledger::new(Webhooks::start(config.webhooks.as_ref())?, audit.clone())?;
+    let ledger = Ledger::new(Webhooks::start(config.webhooks.as_ref())?)?;
     let front = Front::new(config, connections, certificates, audit);
     Ok(Opened { poll, front, shard, candidates, traces, ledger, shutdown, bound, admin, now })
 }

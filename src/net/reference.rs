@@ -48,7 +48,7 @@ fn what_a_reference_describes_is_answered_and_other_methods_are_not() {
     for described in [described(ADMIN), described(API)] {
         for (path, _) in &described {
             let real = path.replace("{room}", "standup").replace("{participant}", "p-0000000000000");
-            let real = real.replace("{track}", "t-0000000000000").replace("{ban}", "1");
+            let real = real.replace("{track}", "t-0000000000000").replace("{identity}", "anna");
             for method in methods {
                 let text = format!("{method} {real} HTTP/1.1\r\nHost: localhost\r\n\r\n");
                 let Parsed::Request(request, _) = parse(text.as_bytes()) else { panic!("{text}") };

@@ -18,10 +18,12 @@ use super::tcp::frame_queue::Sent;
 use super::turn::{Dropped, LinkKind, TurnServer, Verdict};
 use super::udp::Udp;
 use super::{clock, token};
-use crate::core::event::Event;
-use crate::core::ids::ConnectionId;
+use crate::core::event::{Event, Refusal};
+use crate::core::ids::{ConnectionId, RoomId};
+use crate::core::moderation::Moderation;
 use crate::core::output::Transmit;
 use crate::core::path::TrafficClass;
+use crate::core::room_options::RoomChange;
 use crate::core::timers::Deadline;
 use crate::core::{Input, Output, Sfu};
 
@@ -75,6 +77,24 @@ impl Shard {
     pub fn feed(&mut self, now: Instant, input: Input<'_>) {
         self.is_fed = true;
         self.sfu.handle_input(now, input);
+    }
+
+    /// Has an operation of the operator's, or of a back end's, carried out.
+    ///
+    /// # Errors
+    /// There is no such room, or not whom or what it is about.
+    pub fn operate(&mut self, now: Instant, room: &RoomId, what: Moderation) -> Result<(), Refusal> {
+        self.is_fed = true;
+        self.sfu.operate(now, room, what)
+    }
+
+    /// Makes a room ahead of time, or changes one that is there.
+    ///
+    /// # Errors
+    /// The server has no place for it, or what is set is too large.
+    pub fn make_room(&mut self, now: Instant, room: &RoomId, change: RoomChange) -> Result<(), Refusal> {
+        self.is_fed = true;
+        self.sfu.make_room(now, room, change)
     }
 
     /// Returns whether the core was given something since [`begin_drain`](Self::begin_drain).

@@ -373,6 +373,7 @@ impl Oracle {
             | Command::Data { .. }
             | Command::Pin { .. }
             | Command::UpdateProfile(_)
+            | Command::Report { .. }
             | Command::Leave
             | Command::Moderate(_) => {}
         }

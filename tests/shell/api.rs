@@ -37,9 +37,16 @@ fn everything() -> String {
 
 fn ask_with(server: &Server, token: &str, method: &str, path: &str, body: &str) -> Answer {
     let length = body.len();
+    // An operator on this machine shows no token.
+    let host = if path.starts_with("/admin/") { "localhost" } else { "a" };
+    let shown = if path.starts_with("/admin/") {
+        String::new()
+    } else {
+        format!("Authorization: Bearer {token}\r\n")
+    };
     let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
     server.request(&format!(
-        "{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{shown}{kind}Content-Length: {length}\r\n\r\n{body}"
     ))
 }
 
@@ -213,4 +220,102 @@ fn what_a_room_has_used_is_still_known_when_it_is_over() {
     for figure in ["bytesIn", "bytesOut", "participantMinutes"] {
         assert!(after[figure].as_f64() >= during[figure].as_f64(), "{figure}: {during} {after}");
     }
+}
+
+/// Every operation on rooms and those in them, for the API and for operators, who may do all of it.
+fn operate_by(folder: &str, reference: &Value) {
+    let server = server();
+    let ask = |method: &str, path: &str, body: &str| ask(&server, method, &format!("{folder}{path}"), body);
+    let check = |method: &str, pattern: &str, path: &str, body: &str, status: u16| {
+        let answer = ask(method, path, body);
+        assert_eq!(answer.status, status, "{method} {folder}{path} {body}: {}", answer.text());
+        assert_described(reference, method, &format!("{folder}{pattern}"), status, &answer.text());
+        answer
+    };
+    let token = |identity: &str| {
+        let video = json!({"roomJoin": true, "room": "standup"});
+        sign(&json!({"iss": "team", "sub": identity, "exp": now() + 60, "video": video}), &key())
+    };
+    let join = |identity: &str| {
+        let mut person = Person::new(&server);
+        let data = json!({"version": 1, "room": "standup", "name": identity, "token": token(identity)});
+        let reply = person.ask("join", data);
+        person.joined = reply["data"].clone();
+        (person, reply)
+    };
+    // A room is made ahead of time, and opened.
+    let new = r#"{"room": "standup", "maxParticipants": 3, "metadata": "daily", "locked": true}"#;
+    check("POST", "/rooms", "/rooms", new, 201);
+    let (_, refused) = join("anna");
+    assert_eq!(refused["data"]["code"], "room-locked", "{refused}");
+    check("PATCH", "/rooms/{room}", "/rooms/standup", r#"{"locked": false}"#, 204);
+    check("PATCH", "/rooms/{room}", "/rooms/standup", r#"{"maxParticipants": 0}"#, 400);
+    check("PATCH", "/rooms/{room}", "/rooms/nowhere", r#"{"locked": true}"#, 404);
+    let (mut anna, _) = join("anna");
+    let _microphone = Endpoint::connect(&mut anna, true);
+    let (mut ben, joined) = join("ben");
+    let track =
+        joined["data"]["participants"][0]["tracks"][0]["trackId"].as_str().expect("a track").to_owned();
+    // Somebody is muted, renamed, and told what they may do; their track is ended.
+    let (one_track, tracks) = (format!("/rooms/standup/tracks/{track}"), "/rooms/{room}/tracks/{track}");
+    check("PATCH", tracks, &one_track, r#"{"muted": true}"#, 204);
+    assert_eq!(ben.news("track-muted")["muted"], true);
+    check("PATCH", tracks, &one_track, r#"{"muted": false}"#, 400);
+    check("PATCH", tracks, "/rooms/standup/tracks/t-0000000000000", r#"{"muted": true}"#, 404);
+    let (by_identity, one) = ("/rooms/standup/participants/anna", "/rooms/{room}/participants/{participant}");
+    check("PATCH", one, by_identity, r#"{"name": "Anna B.", "subscribe": false}"#, 204);
+    assert_eq!(ben.news("participant-updated")["name"], "Anna B.");
+    assert_eq!(anna.news("permissions-changed")["permissions"]["subscribe"], false);
+    check("PATCH", one, by_identity, "{}", 400);
+    check("DELETE", tracks, &one_track.replace("/t-", "/TR_"), "", 204);
+    assert_eq!(ben.news("track-removed")["trackId"], track.as_str());
+    // Somebody is banned, and let in again.
+    let bans = ("/rooms/{room}/bans", "/rooms/standup/bans");
+    check("POST", bans.0, bans.1, r#"{"participant": "ben", "seconds": 600}"#, 204);
+    assert_eq!(join("ben").1["data"]["code"], "banned");
+    let listed = check("GET", bans.0, bans.1, "", 200).json();
+    assert_eq!(
+        (&listed["bans"][0]["identity"], listed["bans"].as_array().map(Vec::len)),
+        (&json!("ben"), Some(1))
+    );
+    check("DELETE", "/rooms/{room}/bans/{identity}", "/rooms/standup/bans/ben", "", 204);
+    check("DELETE", bans.0, bans.1, "", 204);
+    // People wait, and are let in or turned away.
+    check("PATCH", "/rooms/{room}", "/rooms/standup", r#"{"waitingRoom": true}"#, 204);
+    let waiting = ("/rooms/{room}/waiting", "/rooms/standup/waiting");
+    let mut doors = Vec::new();
+    for identity in ["cleo", "dora"] {
+        let mut person = Person::new(&server);
+        let data = json!({"version": 1, "room": "standup", "name": identity, "token": token(identity)});
+        person
+            .socket
+            .send(tungstenite::Message::text(json!({"type": "join", "id": 1, "data": data}).to_string()))
+            .expect("sent");
+        person.news("waiting");
+        doors.push(person);
+    }
+    let listed = check("GET", waiting.0, waiting.1, "", 200).json();
+    let ids: Vec<&str> = listed["waiting"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|one| one["participantId"].as_str())
+        .collect();
+    let door = "/rooms/{room}/waiting/{participant}";
+    check("POST", door, &format!("/rooms/standup/waiting/{}", ids[0]), "", 204);
+    check("DELETE", door, &format!("/rooms/standup/waiting/{}", ids[1]), "", 204);
+    check("POST", door, "/rooms/standup/waiting/p-0000000000000", "", 404);
+    assert_eq!(doors[0].read()["type"], "joined");
+    assert_eq!(doors[1].read()["data"]["code"], "turned-away");
+}
+
+#[test]
+fn rooms_and_those_in_them_are_changed_by_the_api() {
+    operate_by("/api/v1", &reference());
+}
+
+#[test]
+fn an_operator_may_do_what_a_back_end_may() {
+    let reference = serde_json::from_str(include_str!("../../docs/admin-v1.openapi.json")).expect("JSON");
+    operate_by("/admin/v1", &reference);
 }

@@ -190,6 +190,9 @@ impl Room {
         RoomSnapshot {
             room: self.id.clone(),
             age: now.saturating_duration_since(self.created),
+            options: self.options.clone(),
+            waiting: self.waiting.iter().map(|waiting| waiting.snapshot(now)).collect(),
+            bans: self.bans.iter().filter_map(|ban| ban.snapshot(now)).collect(),
             participants: participants.collect(),
         }
     }

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::requests::{Issue, Who, no_such_participant, no_such_room};
+use super::requests::{Issue, no_such_participant, no_such_room};
 use crate::access::{Authority, Gate};
 use crate::core::command::Source;
+use crate::core::event::{Refusal, RefusalCode};
 use crate::core::happening::Traffic;
 use crate::core::ids::RoomId;
-use crate::core::input::AdminCommand;
+use crate::core::moderation::Target;
 use crate::core::quality::Mos;
+use crate::core::room_options::RecordingPolicy;
 use crate::core::stats::{ParticipantSnapshot, RoomSnapshot};
 use crate::net::clock;
 use crate::net::http::message::Response;
 use crate::net::ledger::Usage;
-use crate::net::operator::admin::AdminAnswer;
 use crate::net::operator::snapshot_json;
 use crate::net::operator::view::ServerView;
 
@@ -46,37 +47,65 @@ pub fn participants(view: ServerView<'_>, room: &RoomId) -> Response {
 }
 
 /// Answers `GET /api/v1/rooms/{room}/participants/{participant}`.
-pub fn participant(view: ServerView<'_>, room: &RoomId, who: &Who) -> Response {
+pub fn participant(view: ServerView<'_>, room: &RoomId, who: &Target) -> Response {
     in_room(view, room, |found| member(found, who).map(participant_json))
 }
 
 /// Answers `GET /api/v1/rooms/{room}/participants/{participant}/stats`.
-pub fn participant_stats(view: ServerView<'_>, room: &RoomId, who: &Who) -> Response {
+pub fn participant_stats(view: ServerView<'_>, room: &RoomId, who: &Target) -> Response {
     in_room(view, room, |found| member(found, who).map(snapshot_json::participant))
 }
 
-/// Answers `DELETE /api/v1/rooms/{room}`, which ends a room.
-pub fn end_room(view: ServerView<'_>, room: RoomId) -> AdminAnswer {
-    match view.sfu.room_snapshot(view.now, &room) {
-        Some(_) => {
-            AdminAnswer { response: Response::empty(204), commands: vec![AdminCommand::CloseRoom(room)] }
-        }
-        None => AdminAnswer::of(no_such_room()),
-    }
+/// Answers `GET /api/v1/rooms/{room}/waiting`.
+pub fn waiting(view: ServerView<'_>, room: &RoomId) -> Response {
+    in_room(view, room, |found| {
+        let waiting = found.waiting.iter().map(|one| {
+            json!({
+                "participantId": one.participant.to_string(),
+                "identity": one.profile.identity,
+                "name": one.profile.name,
+                "waitedSeconds": one.waited.as_secs(),
+            })
+        });
+        Ok(json!({"waiting": waiting.collect::<Vec<_>>()}))
+    })
 }
 
-/// Answers `DELETE /api/v1/rooms/{room}/participants/{participant}`, which removes somebody.
-pub fn remove(view: ServerView<'_>, room: RoomId, who: &Who) -> AdminAnswer {
-    let Some(found) = view.sfu.room_snapshot(view.now, &room) else {
-        return AdminAnswer::of(no_such_room());
+/// Answers `GET /api/v1/rooms/{room}/bans`.
+pub fn bans(view: ServerView<'_>, room: &RoomId) -> Response {
+    in_room(view, room, |found| {
+        let bans = found.bans.iter().map(|ban| {
+            json!({
+                "identity": ban.identity,
+                "address": ban.address.map(|address| address.to_string()),
+                "secondsLeft": ban.left.map(|left| left.as_secs()),
+            })
+        });
+        Ok(json!({"bans": bans.collect::<Vec<_>>()}))
+    })
+}
+
+/// Answers a request that was carried out, or that the core has refused.
+pub fn done(outcome: Result<(), Refusal>) -> Response {
+    outcome.map_or_else(|refusal| refused(&refusal), |()| Response::empty(204))
+}
+
+/// Answers `POST /api/v1/rooms`.
+pub fn made(room: &RoomId, outcome: Result<(), Refusal>) -> Response {
+    let made = || Response::json(201, &json!({"room": room.as_str()}));
+    outcome.map_or_else(|refusal| refused(&refusal), |()| made())
+}
+
+/// Returns the answer to what the core has refused.
+fn refused(refusal: &Refusal) -> Response {
+    let status = match refusal.code {
+        RefusalCode::NoSuchRoom => return no_such_room(),
+        RefusalCode::UnknownParticipant | RefusalCode::UnknownTrack => 404,
+        RefusalCode::PayloadTooLarge => 400,
+        RefusalCode::TooManyRooms | RefusalCode::ShuttingDown => 503,
+        _ => 409,
     };
-    match member(&found, who) {
-        Ok(member) => {
-            let command = AdminCommand::Remove(room, member.participant);
-            AdminAnswer { response: Response::empty(204), commands: vec![command] }
-        }
-        Err(refused) => AdminAnswer::of(refused),
-    }
+    Response::problem(status, &refusal.message, &refusal.action)
 }
 
 /// Answers `POST /api/v1/tokens`. Whoever may only do as they like in one room cannot make others their equals: a
@@ -151,16 +180,17 @@ fn in_room(
     told.map_or_else(|refused| refused, |value| Response::json(200, &value))
 }
 
-fn member<'r>(room: &'r RoomSnapshot, who: &Who) -> Result<&'r ParticipantSnapshot, Response> {
+fn member<'r>(room: &'r RoomSnapshot, who: &Target) -> Result<&'r ParticipantSnapshot, Response> {
     let is_meant = |one: &&ParticipantSnapshot| match who {
-        Who::Id(id) => one.participant == *id,
-        Who::Identity(identity) => one.profile.identity.as_ref() == Some(identity),
+        Target::Id(id) => one.participant == *id,
+        Target::Identity(identity) => one.profile.identity.as_ref() == Some(identity),
     };
     room.participants.iter().find(is_meant).ok_or_else(no_such_participant)
 }
 
 fn room_json(view: ServerView<'_>, room: &RoomSnapshot) -> Value {
     let facts = view.ledger.room(&room.room);
+    let options = &room.options;
     json!({
         "room": room.room.as_str(),
         "sid": facts.map(|facts| facts.sid.as_str()),
@@ -168,6 +198,17 @@ fn room_json(view: ServerView<'_>, room: &RoomSnapshot) -> Value {
         "ageSeconds": room.age.as_secs(),
         "participants": room.participants.len(),
         "tracks": room.participants.iter().map(|participant| participant.publications.len()).sum::<usize>(),
+        "waiting": room.waiting.len(),
+        "bans": room.bans.len(),
+        "options": {
+            "maxParticipants": options.participants_max,
+            "emptyTimeoutSeconds": options.empty_timeout.map(|time| time.as_secs_f64()),
+            "metadata": options.metadata,
+            "locked": options.locked,
+            "waitingRoom": options.waiting_room,
+            "private": options.private,
+            "recordable": options.recording != RecordingPolicy::Never,
+        },
     })
 }
 

@@ -1,37 +1,21 @@
-//! What a back end can ask, read from path, method and body.
+//! What a back end can ask. What it can change in a room is read in `changes`.
 
+use super::changes::{self, room, sources, target};
 use crate::access::{Need, Pass};
-use crate::core::command::{Join, Source};
+use crate::core::command::Join;
 use crate::core::grants::{Grants, Sources};
-use crate::core::ids::{ParticipantId, RoomId};
+use crate::core::ids::RoomId;
+use crate::core::moderation::{Moderation, Target};
 use crate::core::profile::Profile;
+use crate::core::room_options::RoomChange;
 use crate::net::http::body::Body;
-use crate::net::http::message::{Request, Response, segment};
+use crate::net::http::message::{Request, Response};
 use crate::net::http::routes::{self, Routed};
 
 /// How long a token is valid that is issued without saying it, in seconds.
 const TOKEN_SECONDS: u64 = 300;
 /// The longest time that can be asked for, in seconds.
 const TOKEN_SECONDS_MAX: u64 = 24 * 3600;
-
-/// Whom a request is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
-    /// The participant of that id.
-    Id(ParticipantId),
-    /// Whoever is called so by their own back end.
-    Identity(String),
-}
-
-impl Who {
-    /// Reads the part of a path that names somebody, by id or by identity. The id may have LiveKit's prefix.
-    fn of(part: &str) -> Option<Self> {
-        let text = segment(part)?;
-        let own = text.strip_prefix("PA_").map_or(text.clone(), |bare| format!("p-{bare}"));
-        let id = own.parse().map(Self::Id).ok();
-        id.or_else(|| Profile::is_identity(&text).then_some(Self::Identity(text)))
-    }
-}
 
 /// A token that is to be issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,18 +33,24 @@ pub enum ApiRequest {
     Rooms,
     /// To see a room in short.
     Room(RoomId),
+    /// To make a room of that name, or of one that cannot be guessed, or to change it if it is there.
+    MakeRoom(Option<RoomId>, Box<RoomChange>),
     /// To end a room for everybody in it.
     EndRoom(RoomId),
+    /// To have moderators' operations carried out in a room, one after the other, up to one that is refused.
+    Operate(RoomId, Vec<Moderation>),
+    /// To list who waits to be let in.
+    Waiting(RoomId),
+    /// To list who stays out.
+    Bans(RoomId),
     /// To see all that is measured in a room.
     RoomStats(RoomId),
     /// To list those who are in a room.
     Participants(RoomId),
     /// To see somebody in a room.
-    Participant(RoomId, Who),
+    Participant(RoomId, Target),
     /// To see all that is measured of somebody.
-    ParticipantStats(RoomId, Who),
-    /// To remove somebody from a room.
-    Remove(RoomId, Who),
+    ParticipantStats(RoomId, Target),
     /// To issue a token.
     IssueToken(Box<Issue>),
     /// To see what rooms have used.
@@ -68,24 +58,44 @@ pub enum ApiRequest {
 }
 
 /// All routes. A test compares them with `docs/api-v1.openapi.json`.
-pub const ROUTES: [Routed<ApiRequest>; 10] = [
+pub const ROUTES: [Routed<ApiRequest>; 22] = [
     ("/api/v1/rooms", "GET", |_, _| Ok(ApiRequest::Rooms)),
+    ("/api/v1/rooms", "POST", changes::make_room),
     ("/api/v1/rooms/{room}", "GET", |names, _| Ok(ApiRequest::Room(room(names)?))),
-    ("/api/v1/rooms/{room}", "DELETE", |names, _| Ok(ApiRequest::EndRoom(room(names)?))),
+    ("/api/v1/rooms/{room}", "PATCH", changes::configure),
+    ("/api/v1/rooms/{room}", "DELETE", changes::end),
     ("/api/v1/rooms/{room}/stats", "GET", |names, _| Ok(ApiRequest::RoomStats(room(names)?))),
     ("/api/v1/rooms/{room}/participants", "GET", |names, _| Ok(ApiRequest::Participants(room(names)?))),
     ("/api/v1/rooms/{room}/participants/{participant}", "GET", |names, _| {
-        Ok(ApiRequest::Participant(room(names)?, who(names)?))
+        Ok(ApiRequest::Participant(room(names)?, target(names)?))
     }),
-    ("/api/v1/rooms/{room}/participants/{participant}", "DELETE", |names, _| {
-        Ok(ApiRequest::Remove(room(names)?, who(names)?))
-    }),
+    ("/api/v1/rooms/{room}/participants/{participant}", "PATCH", changes::update),
+    ("/api/v1/rooms/{room}/participants/{participant}", "DELETE", changes::remove),
     ("/api/v1/rooms/{room}/participants/{participant}/stats", "GET", |names, _| {
-        Ok(ApiRequest::ParticipantStats(room(names)?, who(names)?))
+        Ok(ApiRequest::ParticipantStats(room(names)?, target(names)?))
     }),
+    ("/api/v1/rooms/{room}/tracks/{track}", "PATCH", changes::mute),
+    ("/api/v1/rooms/{room}/tracks/{track}", "DELETE", changes::stop),
+    ("/api/v1/rooms/{room}/bans", "GET", bans),
+    ("/api/v1/rooms/{room}/bans", "POST", changes::ban),
+    ("/api/v1/rooms/{room}/bans", "DELETE", changes::lift_bans),
+    ("/api/v1/rooms/{room}/bans/{identity}", "DELETE", changes::lift_ban),
+    ("/api/v1/rooms/{room}/waiting", "GET", waiting),
+    ("/api/v1/rooms/{room}/waiting/{participant}", "POST", changes::admit),
+    ("/api/v1/rooms/{room}/waiting/{participant}", "DELETE", changes::turn_away),
     ("/api/v1/tokens", "POST", |_, request| Ok(ApiRequest::IssueToken(Box::new(issue(request)?)))),
     ("/api/v1/usage", "GET", |_, _| Ok(ApiRequest::Usage)),
 ];
+
+/// Reads that those are to be listed who stay out.
+pub fn bans(names: &[&str], _: &Request) -> Result<ApiRequest, Response> {
+    Ok(ApiRequest::Bans(room(names)?))
+}
+
+/// Reads that those are to be listed who wait.
+pub fn waiting(names: &[&str], _: &Request) -> Result<ApiRequest, Response> {
+    Ok(ApiRequest::Waiting(room(names)?))
+}
 
 /// Reads what is asked.
 ///
@@ -110,6 +120,7 @@ impl ApiRequest {
     pub fn need(&self) -> Need {
         match self {
             Self::Rooms | Self::Usage => Need::List,
+            Self::MakeRoom(room, _) => Need::Create(room.clone()),
             Self::EndRoom(room) => Need::End(room.clone()),
             Self::IssueToken(issue) => match &issue.pass.room {
                 Some(room) => Need::Admin(room.clone()),
@@ -121,17 +132,11 @@ impl ApiRequest {
             | Self::Participants(room)
             | Self::Participant(room, _)
             | Self::ParticipantStats(room, _)
-            | Self::Remove(room, _) => Need::Admin(room.clone()),
+            | Self::Operate(room, _)
+            | Self::Waiting(room)
+            | Self::Bans(room) => Need::Admin(room.clone()),
         }
     }
-}
-
-fn room(names: &[&str]) -> Result<RoomId, Response> {
-    names.first().and_then(|name| name.parse().ok()).ok_or_else(no_such_room)
-}
-
-fn who(names: &[&str]) -> Result<Who, Response> {
-    names.get(1).and_then(|name| Who::of(name)).ok_or_else(no_such_participant)
 }
 
 /// Refuses a request about a room that there is not.
@@ -186,15 +191,4 @@ fn issue(request: &Request) -> Result<Issue, Response> {
         return Err(Response::problem(400, &rule, "say less about the participant"));
     }
     Ok(Issue { pass, seconds })
-}
-
-fn sources(listed: &[String]) -> Result<Sources, Response> {
-    let named = |name: &String| Source::ALL.into_iter().find(|source| source.as_str() == name);
-    listed.iter().map(named).collect::<Option<Sources>>().ok_or_else(|| {
-        Response::problem(
-            400,
-            "`publish` must be a list of sources",
-            "name microphone, camera, screen, screen-audio",
-        )
-    })
 }

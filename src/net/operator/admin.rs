@@ -12,6 +12,7 @@ use super::snapshot_json;
 use super::view::ServerView;
 use crate::core::ids::{ParticipantId, RoomId};
 use crate::core::input::AdminCommand;
+use crate::net::api::{self, ApiRequest, changes};
 use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
 use crate::net::http::routes::{self, Routed};
@@ -20,6 +21,8 @@ use crate::net::startup::SetLogLevel;
 /// A request of an operator.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AdminRequest {
+    /// Something that back ends may ask of a room as well.
+    Api(ApiRequest),
     /// To list all rooms in short.
     Rooms,
     /// To see one room in full.
@@ -45,13 +48,45 @@ pub enum AdminRequest {
 }
 
 /// All routes. A test compares them with `docs/admin-v1.openapi.json`.
-pub const ROUTES: [Routed<AdminRequest>; 12] = [
+pub const ROUTES: [Routed<AdminRequest>; 24] = [
     ("/admin/v1/rooms", "GET", |_, _| Ok(AdminRequest::Rooms)),
     ("/admin/v1/rooms/{room}", "GET", |names, _| Ok(AdminRequest::Room(room_named(names)?))),
     ("/admin/v1/rooms/{room}", "DELETE", |names, _| Ok(AdminRequest::CloseRoom(room_named(names)?))),
     ("/admin/v1/rooms/{room}/participants/{participant}", "DELETE", |names, _| {
         let participant = names.get(1).and_then(|name| name.parse().ok()).ok_or_else(no_such_participant)?;
         Ok(AdminRequest::Remove(room_named(names)?, participant))
+    }),
+    ("/admin/v1/rooms", "POST", |names, request| changes::make_room(names, request).map(AdminRequest::Api)),
+    ("/admin/v1/rooms/{room}", "PATCH", |names, request| {
+        changes::configure(names, request).map(AdminRequest::Api)
+    }),
+    ("/admin/v1/rooms/{room}/participants/{participant}", "PATCH", |names, request| {
+        changes::update(names, request).map(AdminRequest::Api)
+    }),
+    ("/admin/v1/rooms/{room}/tracks/{track}", "PATCH", |names, request| {
+        changes::mute(names, request).map(AdminRequest::Api)
+    }),
+    ("/admin/v1/rooms/{room}/tracks/{track}", "DELETE", |names, request| {
+        changes::stop(names, request).map(AdminRequest::Api)
+    }),
+    ("/admin/v1/rooms/{room}/bans", "GET", |names, request| api::bans(names, request).map(AdminRequest::Api)),
+    ("/admin/v1/rooms/{room}/bans", "POST", |names, request| {
+        changes::ban(names, request).map(AdminRequest::Api)
+    }),
+    ("/admin/v1/rooms/{room}/bans", "DELETE", |names, request| {
+        changes::lift_bans(names, request).map(AdminRequest::Api)
+    }),
+    ("/admin/v1/rooms/{room}/bans/{identity}", "DELETE", |names, request| {
+        changes::lift_ban(names, request).map(AdminRequest::Api)
+    }),
+    ("/admin/v1/rooms/{room}/waiting", "GET", |names, request| {
+        api::waiting(names, request).map(AdminRequest::Api)
+    }),
+    ("/admin/v1/rooms/{room}/waiting/{participant}", "POST", |names, request| {
+        changes::admit(names, request).map(AdminRequest::Api)
+    }),
+    ("/admin/v1/rooms/{room}/waiting/{participant}", "DELETE", |names, request| {
+        changes::turn_away(names, request).map(AdminRequest::Api)
     }),
     ("/admin/v1/drain", "PUT", |_, _| Ok(AdminRequest::Drain(true))),
     ("/admin/v1/drain", "DELETE", |_, _| Ok(AdminRequest::Drain(false))),

@@ -32,9 +32,9 @@ pub struct EventFacts<'a> {
     pub room: &'a RoomFacts,
 }
 
-/// Returns the body that tells of something that has happened; `None` if receivers are not told of it.
-pub fn body(facts: EventFacts<'_>, what: &Happening) -> Option<Vec<u8>> {
-    let name = name(what)?;
+/// Returns the body that tells of something that has happened.
+pub fn body(facts: EventFacts<'_>, what: &Happening) -> Vec<u8> {
+    let name = name(what);
     let mut event = json!({
         "event": name,
         "id": facts.id,
@@ -50,14 +50,14 @@ pub fn body(facts: EventFacts<'_>, what: &Happening) -> Option<Vec<u8>> {
             event["participant"] = participant(member, facts.at, None);
             event["track"] = track(info);
         }
-        Happening::RoomStarted | Happening::RoomFinished(_) | Happening::Moderated(..) => {}
+        Happening::RoomStarted | Happening::RoomFinished(_) => {}
     }
-    Some(event.to_string().into_bytes())
+    event.to_string().into_bytes()
 }
 
-/// Returns the name of the event; `None` if there is none for it.
-fn name(what: &Happening) -> Option<&'static str> {
-    Some(match what {
+/// Returns the name of the event.
+fn name(what: &Happening) -> &'static str {
+    match what {
         Happening::RoomStarted => "room_started",
         Happening::RoomFinished(_) => "room_finished",
         Happening::Joined(_) => "participant_joined",
@@ -65,8 +65,7 @@ fn name(what: &Happening) -> Option<&'static str> {
         Happening::Left(..) => "participant_left",
         Happening::Published(..) => "track_published",
         Happening::Unpublished(..) => "track_unpublished",
-        Happening::Moderated(..) => return None,
-    })
+    }
 }
 
 /// Whether somebody has never been in the call because their connection did not come about.
@@ -156,7 +155,7 @@ fn disconnect_reason(reason: LeaveReason) -> &'static str {
         LeaveReason::Left | LeaveReason::TransportClosed => "CLIENT_INITIATED",
         LeaveReason::FingerprintMismatch | LeaveReason::HandshakeFailed => "JOIN_FAILURE",
         LeaveReason::MediaTimeout | LeaveReason::ResumeTimeout => "CONNECTION_TIMEOUT",
-        LeaveReason::Removed => "PARTICIPANT_REMOVED",
+        LeaveReason::Removed | LeaveReason::Banned => "PARTICIPANT_REMOVED",
         LeaveReason::RoomClosed => "ROOM_DELETED",
         LeaveReason::Shutdown => "SERVER_SHUTDOWN",
         LeaveReason::Error => "MEDIA_FAILURE",
@@ -173,7 +172,7 @@ mod tests {
     use crate::core::ids::{ParticipantId, TrackId};
     use crate::core::profile::Profile;
 
-    fn told(what: &Happening) -> Option<Value> {
+    fn told(what: &Happening) -> Value {
         let room = RoomFacts {
             sid: "RM_abc".into(),
             name: "standup".into(),
@@ -181,7 +180,7 @@ mod tests {
             participants: 2,
         };
         let facts = EventFacts { id: "EV_1", at: Duration::from_secs(1_060), room: &room };
-        body(facts, what).map(|body| serde_json::from_slice(&body).expect("JSON"))
+        serde_json::from_slice(&body(facts, what)).expect("JSON")
     }
 
     fn anna(has_had_media: bool) -> Member {
@@ -202,7 +201,7 @@ mod tests {
             source: Source::ScreenAudio,
             muted: false,
         };
-        let event = told(&Happening::Published(anna(true), info)).expect("an event");
+        let event = told(&Happening::Published(anna(true), info));
         assert_eq!((&event["event"], &event["createdAt"]), (&json!("track_published"), &json!("1060")));
         assert_eq!(
             (&event["room"]["sid"], &event["room"]["creationTime"]),
@@ -218,17 +217,13 @@ mod tests {
             event["track"],
             json!({"sid": "TR_0000000000009", "type": "AUDIO", "source": "SCREEN_SHARE_AUDIO", "muted": false})
         );
-        assert_eq!(
-            told(&Happening::RoomFinished(Traffic::default())).expect("an event")["event"],
-            "room_finished"
-        );
-        assert_eq!(told(&Happening::Moderated(anna(true), crate::core::command::Moderation::End)), None);
+        assert_eq!(told(&Happening::RoomFinished(Traffic::default()))["event"], "room_finished");
     }
 
     #[test]
     fn whoever_never_got_into_the_call_was_aborted() {
         let of = |had_media, reason| {
-            let event = told(&Happening::Left(anna(had_media), reason)).expect("an event");
+            let event = told(&Happening::Left(anna(had_media), reason));
             (event["event"].as_str().map(str::to_owned), event["participant"]["disconnectReason"].clone())
         };
         let aborted = Some("participant_connection_aborted".to_owned());
