@@ -15,6 +15,8 @@ pub const METADATA_BYTES_MAX: usize = 4 * 1024;
 pub const ATTRIBUTES_MAX: usize = 32;
 /// All attributes of a participant together, bytes of their keys and values.
 pub const ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
+/// Longest text of a report about somebody, characters.
+pub const REPORT_CHARS_MAX: usize = 2000;
 /// Longest `data.topic`, characters.
 pub const TOPIC_CHARS_MAX: usize = 64;
 /// Largest `data.payload`, bytes of JSON text.

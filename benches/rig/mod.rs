@@ -153,6 +153,8 @@ impl Crowd {
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
             grants: Grants::OPEN,
+            is_invited: false,
+            host: None,
         };
         let admission = Admission { entropy, candidates };
         self.sfu

@@ -22,6 +22,7 @@ const LEFT_BECAUSE = {
   'handshake-failed': 'could not connect securely',
   'fingerprint-mismatch': 'was refused: the connection could not be verified',
   removed: 'was removed',
+  banned: 'was removed for good',
   error: 'left after an error',
 };
 
@@ -69,10 +70,12 @@ export class Call {
     byId('room-name').title = this.#room.roomId;
     document.title = `${this.#room.roomId} · Strait`;
     void this.#room.setSpeaker(loadPreferences().speaker);
+    byId('open-warning').hidden = !this.#room.open || isPrivate(location.hostname);
     this.#renderControls();
     this.#renderState();
     this.#updatePerson(this.#room.localParticipant);
     for (const participant of this.#room.participants.values()) this.#updatePerson(participant);
+    this.#renderKnocking();
     byId('mute-button').focus();
     this.#statisticsTimer = window.setInterval(() => void this.#collectStatistics(), STATISTICS_EVERY);
     if (this.#room.state === 'disconnected') this.#onEnd(null);
@@ -143,6 +146,26 @@ export class Call {
     this.#on('muted-by-moderator', ({ track }) =>
       notify(`A moderator has muted your ${track.source.replace('-', ' ')}. You can turn it on again.`),
     );
+    this.#on('permissions-changed', ({ message }) => {
+      notify(message, 9000);
+      this.#people.rebuild();
+      this.#renderControls();
+    });
+    this.#on('room-updated', ({ info }) => {
+      const { locked, waitingRoom } = info;
+      const door = locked ? 'is locked now' : waitingRoom ? 'has a waiting room now' : 'is open now';
+      notify(`The room ${door}.`);
+      this.#people.update();
+    });
+    this.#on('knocking', ({ person }) => {
+      notify(`${person.name} waits to be let in.`, 9000);
+      this.#people.update();
+      this.#renderKnocking();
+    });
+    this.#on('knocking-over', () => {
+      this.#people.update();
+      this.#renderKnocking();
+    });
     this.#on('error', ({ error }) => notifyError(error));
   }
 
@@ -229,7 +252,8 @@ export class Call {
 
   #renderControls() {
     // What one may not publish is not offered.
-    const { publish } = this.#room.permissions;
+    const { publish, sendData } = this.#room.permissions;
+    byId('chat-button').hidden = !sendData;
     byId('mute-button').hidden = !publish.includes('microphone');
     byId('camera-button').hidden = !publish.includes('camera');
     byId('screen-button').hidden = !publish.includes('screen') || !navigator.mediaDevices?.getDisplayMedia;
@@ -312,16 +336,21 @@ export class Call {
     this.#renderControls();
   }
 
+  /** Shows a moderator how many people wait, although the panel is closed. */
+  #renderKnocking() {
+    const button = byId('people-button');
+    const { size } = this.#room.knocking;
+    button.querySelector('.badge')?.remove();
+    dress(button, 'people', size > 0 ? `People and volume, ${size} waiting` : 'People and volume');
+    if (size > 0) addBadge(button, size);
+  }
+
   /** @param {number} unread */
   #showUnread(unread) {
     const button = byId('chat-button');
     button.querySelector('.badge')?.remove();
     dress(button, 'chat', unread > 0 ? `Chat, ${unread} unread` : 'Chat');
-    if (unread === 0) return;
-    const badge = document.createElement('span');
-    badge.className = 'badge';
-    badge.textContent = String(unread);
-    button.append(badge);
+    if (unread > 0) addBadge(button, unread);
   }
 
   async #collectStatistics() {
@@ -342,6 +371,27 @@ export class Call {
     this.#tiles.setQualities(qualities);
     this.#people.setStatistics(statistics, qualities);
   }
+}
+
+/**
+ * Whether an address is of this machine or of a network of one's own (RFC 1918, RFC 4193, RFC 3927, RFC 6762).
+ * @param {string} host
+ */
+export function isPrivate(host) {
+  const name = host.replace(/^\[|\]$/g, '');
+  return (
+    /^(localhost|.*\.localhost|.*\.local|127\..*|10\..*|192\.168\..*|169\.254\..*|::1)$/.test(name) ||
+    /^172\.(1[6-9]|2\d|3[01])\./.test(name) ||
+    /^(f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):/.test(name)
+  );
+}
+
+/** @param {HTMLElement} button @param {number} count */
+function addBadge(button, count) {
+  const badge = document.createElement('span');
+  badge.className = 'badge';
+  badge.textContent = String(count);
+  button.append(badge);
 }
 
 /** @param {string} text @returns {Promise<boolean>} */

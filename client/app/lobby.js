@@ -238,6 +238,12 @@ export class Lobby {
     requestAnimationFrame(() => this.#showLevel());
   }
 
+  /** Tells the person that they are to wait until somebody lets them in. @param {string} message */
+  wait(message) {
+    byId('join-button').textContent = 'Waiting…';
+    this.#showError(message);
+  }
+
   /** @param {string | null} text */
   #showError(text) {
     this.#error.hidden = !text;

@@ -42,6 +42,7 @@ async function join({ name, room: roomId, microphone, camera }) {
   const call = new Call(room);
   const token = sessionStorage.getItem(TOKEN) ?? '';
   room.on('token', ({ detail }) => sessionStorage.setItem(TOKEN, detail.token));
+  room.on('waiting', ({ detail }) => lobby.wait(detail.message));
   try {
     await room.join({ name, ...(roomId !== undefined && { room: roomId }), ...(token !== '' && { token }) });
   } catch (error) {

@@ -2,7 +2,7 @@
 
 import { RemoteTrack } from '../sdk/strait.js';
 import { icon, make } from './dom.js';
-import { notifyError } from './notices.js';
+import { notify, notifyError } from './notices.js';
 
 /** @import {Participant, Room} from '../sdk/strait.js' */
 /** @import {ExperienceStats} from '../sdk/experience.js' */
@@ -16,6 +16,7 @@ export class PeoplePanel {
   title = 'People';
   element = make('div', { 'data-testid': 'people-panel' });
   #room;
+  #door = make('div', { class: 'person', 'data-testid': 'moderation', hidden: '' });
   #connection = make('div', { class: 'person', 'data-testid': 'connection-stats', hidden: '' });
   /** @type {Map<Participant, Row>} */
   #rows = new Map();
@@ -28,7 +29,7 @@ export class PeoplePanel {
   /** @param {Room} room */
   constructor(room) {
     this.#room = room;
-    this.element.append(this.#connection);
+    this.element.append(this.#door, this.#connection);
   }
 
   get detailed() {
@@ -44,7 +45,15 @@ export class PeoplePanel {
     this.update();
   }
 
+  /** Makes all rows again: what one may do about people has changed. */
+  rebuild() {
+    for (const { element } of this.#rows.values()) element.remove();
+    this.#rows.clear();
+    this.update();
+  }
+
   update() {
+    renderDoor(this.#door, this.#room);
     const people = [this.#room.localParticipant, ...this.#room.participants.values()];
     for (const [participant, { element }] of this.#rows) {
       if (people.includes(participant)) continue;
@@ -62,7 +71,8 @@ export class PeoplePanel {
       const you = participant.isLocal ? ' (you)' : '';
       const lost = participant.mediaLost ? ' – sound and picture interrupted' : '';
       const away = participant.state === 'reconnecting' ? ' – reconnecting' : lost;
-      row.name.textContent = `${participant.name}${you}${away}`;
+      const role = participant.role === 'moderator' ? ' – moderator' : '';
+      row.name.textContent = `${participant.name}${you}${role}${away}`;
       const signature = marksOf(participant).join(' ');
       if (row.marks.dataset.marks !== signature) {
         row.marks.dataset.marks = signature;
@@ -119,7 +129,11 @@ function makeRow(room, participant) {
     make('div', { class: 'person-title' }, name, make('div', { class: 'level', 'aria-hidden': 'true' }, bar), marks),
   );
   if (!participant.isLocal) element.append(volumeSlider(participant), pinBox(participant));
-  if (!participant.isLocal && room.permissions.moderate) element.append(moderation(room, participant));
+  if (!participant.isLocal) {
+    const about = room.permissions.moderate ? moderation(room, participant) : make('div', { class: 'volume' });
+    about.append(reportButton(room, participant));
+    element.append(about);
+  }
   element.append(statistics);
   return { element, name, marks, bar, statistics };
 }
@@ -154,18 +168,94 @@ function pinBox(participant) {
  * @param {Participant} participant
  */
 function moderation(room, participant) {
-  const mute = make('button', { type: 'button', 'data-testid': 'mute-person' }, 'Mute');
-  mute.setAttribute('aria-label', `Mute ${participant.name}`);
-  mute.addEventListener('click', () => {
-    const track = participant.track('microphone');
-    if (track instanceof RemoteTrack) room.muteTrack(track).catch(notifyError);
+  const { name } = participant;
+  const onTracks = (/** @type {(track: RemoteTrack) => Promise<void>} */ act) => async () => {
+    for (const track of [...participant.tracks]) if (track instanceof RemoteTrack) await act(track);
+  };
+  return make(
+    'div',
+    { class: 'volume' },
+    actionButton('Mute', 'mute-person', `Mute ${name}`, async () => {
+      const track = participant.track('microphone');
+      if (track instanceof RemoteTrack) await room.muteTrack(track);
+    }),
+    actionButton(
+      'Stop',
+      'stop-person',
+      `Stop what ${name} sends, and let them send it no more`,
+      onTracks((track) => room.stopTrack(track)),
+    ),
+    actionButton('Allow', 'allow-person', `Let ${name} send sound and pictures again`, () =>
+      room.setPermissions(participant, { publish: ['microphone', 'camera', 'screen', 'screen-audio'] }),
+    ),
+    actionButton('Remove', 'remove-person', `Remove ${name} from the call`, async () => {
+      if (confirm(`Remove ${name} from the call?`)) await room.remove(participant);
+    }),
+    actionButton('Ban', 'ban-person', `Remove ${name}, and let them in no more`, async () => {
+      if (confirm(`Remove ${name} and let them in no more?`)) await room.ban(participant);
+    }),
+  );
+}
+
+/** @param {Room} room @param {Participant} participant */
+function reportButton(room, participant) {
+  return actionButton('Report', 'report-person', `Report ${participant.name}`, async () => {
+    const text = prompt(`What is wrong with what ${participant.name} does? Whoever runs this server will read it.`);
+    if (text === null) return;
+    await room.report(participant, 'reported', text.slice(0, 2000));
+    notify('Thank you. Whoever runs this server has been told.');
   });
-  const remove = make('button', { type: 'button', 'data-testid': 'remove-person' }, 'Remove');
-  remove.setAttribute('aria-label', `Remove ${participant.name} from the call`);
-  remove.addEventListener('click', () => {
-    if (confirm(`Remove ${participant.name} from the call?`)) room.remove(participant).catch(notifyError);
+}
+
+/**
+ * What a moderator can do about the room: who waits at the door, whether it is locked, and the end.
+ * @param {HTMLElement} element
+ * @param {Room} room
+ */
+function renderDoor(element, room) {
+  element.hidden = !room.permissions.moderate;
+  if (element.hidden) return;
+  const { locked, waitingRoom } = room.info;
+  const lock = actionButton(
+    locked ? 'Unlock the room' : 'Lock the room',
+    'lock-room',
+    locked ? 'Let people in again' : 'Let nobody in any more',
+    () => room.setLocked(!locked),
+  );
+  lock.setAttribute('aria-pressed', String(locked));
+  const waiting = actionButton(
+    waitingRoom ? 'No waiting room' : 'Waiting room',
+    'waiting-room',
+    waitingRoom ? 'Let people in without asking' : 'Ask me before people come in',
+    () => room.setWaitingRoom(!waitingRoom),
+  );
+  waiting.setAttribute('aria-pressed', String(waitingRoom));
+  const end = actionButton('End for all', 'end-call', 'End the call for everybody', async () => {
+    if (confirm('End the call for everybody?')) await room.endCall();
   });
-  return make('div', { class: 'volume' }, mute, remove);
+  const people = [...room.knocking.values()].map((person) =>
+    make(
+      'div',
+      { class: 'volume', 'data-testid': `knocking-${person.participantId}` },
+      make('span', { class: 'name' }, `${person.name} waits`),
+      actionButton('Let in', 'admit', `Let ${person.name} in`, () => room.admit(person)),
+      actionButton('Turn away', 'turn-away', `Turn ${person.name} away`, () => room.turnAway(person)),
+    ),
+  );
+  element.replaceChildren(make('div', { class: 'volume' }, lock, waiting, end), ...people);
+}
+
+/**
+ * @param {string} text
+ * @param {string} testid
+ * @param {string} label for whoever cannot see where it stands
+ * @param {() => Promise<unknown>} act
+ */
+function actionButton(text, testid, label, act) {
+  const button = make('button', { type: 'button', 'data-testid': testid }, text);
+  button.setAttribute('aria-label', label);
+  button.addEventListener('click', () => void act().catch(notifyError));
+  return button;
 }
 
 /** @param {Participant} participant */

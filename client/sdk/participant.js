@@ -2,7 +2,7 @@
 
 import { Emitter } from './emitter.js';
 
-/** @import {ParticipantState, Source} from './protocol.js' */
+/** @import {ParticipantState, Profile, Role, Source} from './protocol.js' */
 /** @import {Track} from './track.js' */
 
 /**
@@ -25,6 +25,15 @@ export class Participant extends Emitter {
   /** How good their call is, as the server measures it; good unless it says otherwise. @type {'good' | 'medium' | 'poor'} */
   quality = 'good';
   #volume = 1;
+
+  /** Who they are by their token; empty if they came in without one. */
+  identity = '';
+  /** What the application has to say about them. */
+  metadata = '';
+  /** The same by keys. @type {Readonly<Record<string, string>>} */
+  attributes = {};
+  /** What they are, by what they may do. @type {Role} */
+  role = 'speaker';
 
   /**
    * @param {{participantId: string, name: string, state?: ParticipantState, mediaLost?: boolean, isLocal?: boolean}} info
@@ -53,6 +62,11 @@ export class Participant extends Emitter {
   set volume(volume) {
     this.#volume = Math.min(1, Math.max(0, volume));
     this.emit('volume', { participant: this });
+  }
+
+  /** Takes what the server says of who they are. @param {Profile & {role?: Role}} info */
+  adopt({ name, identity = '', metadata = '', attributes = {}, role = this.role }) {
+    Object.assign(this, { name, identity, metadata, attributes, role });
   }
 
   changed() {

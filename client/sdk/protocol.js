@@ -8,7 +8,7 @@ export const PROTOCOL_VERSION = 1;
  * @typedef {'connected' | 'reconnecting'} ParticipantState
  * @typedef {'left' | 'transport-closed' | 'fingerprint-mismatch' | 'handshake-failed' | 'media-timeout'
  *   | 'resume-timeout' | 'removed' | 'room-closed' | 'shutdown' | 'error' | 'made-way'
- *   | 'duplicate-identity'} LeaveReason
+ *   | 'duplicate-identity' | 'banned'} LeaveReason
  *
  * @typedef {object} TrackInfo
  * @property {string} trackId
@@ -17,12 +17,35 @@ export const PROTOCOL_VERSION = 1;
  * @property {Source} source
  * @property {boolean} muted
  *
- * @typedef {object} ParticipantInfo
- * @property {string} participantId
+ * @typedef {'moderator' | 'speaker' | 'listener'} Role what somebody is, by what they may do
+ *
+ * @typedef {object} Profile
  * @property {string} name
+ * @property {string} [identity] who they are by their token
+ * @property {string} [metadata] what the application has to say about them
+ * @property {Record<string, string>} [attributes] the same by keys
+ *
+ * @typedef {object} ParticipantPart
+ * @property {string} participantId
+ * @property {Role} [role]
  * @property {ParticipantState} state
  * @property {boolean} [mediaLost] nothing has come on their media path for some seconds
  * @property {TrackInfo[]} tracks
+ *
+ * @typedef {ParticipantPart & Profile} ParticipantInfo
+ *
+ * @typedef {Profile & {participantId: string}} Knocking somebody who waits to be let in
+ *
+ * @typedef {object} RoomInfo what is set for a room
+ * @property {string} [metadata] what the application has to say about it
+ * @property {boolean} locked nobody may come in but moderators
+ * @property {boolean} waitingRoom people wait until a moderator lets them in
+ *
+ * @typedef {object} PermissionsChanged
+ * @property {Permissions} permissions
+ * @property {Role} role
+ * @property {{trackId: string, source: Source}[]} ended one's own tracks that one may not publish any more
+ * @property {string} message
  *
  * @typedef {object} SlotInfo
  * @property {string} mid
@@ -87,22 +110,28 @@ export const PROTOCOL_VERSION = 1;
  * @property {Source[]} publish what may be published
  * @property {boolean} subscribe whether the tracks of others may be received
  * @property {boolean} sendData whether messages may be sent
- * @property {boolean} moderate whether others may be muted and removed, and the call be ended for all
+ * @property {boolean} [updateOwnProfile] whether one's own name, metadata and attributes may be changed
+ * @property {boolean} moderate whether others may be muted, stopped, removed and banned, the room locked, and so on
+ * @property {boolean} [hidden] whether the others are not told of one
  *
- * @typedef {object} Joined
+ * @typedef {object} JoinedPart
  * @property {number} version
  * @property {string} participantId
+ * @property {Role} [role]
  * @property {string} secret
  * @property {string} room
- * @property {string} name
+ * @property {RoomInfo} [roomState]
  * @property {RTCIceServer[]} iceServers
  * @property {boolean} selfSigned the server's certificate is one that it made itself
+ * @property {boolean} [open] anybody may come in without a token
  * @property {SlotCounts} slots
  * @property {SlotCounts} maxSlots
  * @property {number} resumeSeconds
  * @property {Permissions} permissions
  * @property {ParticipantInfo[]} participants
  * @property {string} server
+ *
+ * @typedef {JoinedPart & Profile} Joined
  *
  * @typedef {object} ResumedPart
  * @property {PublicationInfo[]} publications

@@ -72,6 +72,15 @@ export class Publisher {
     return track;
   }
 
+  /**
+   * Ends a track that one may not publish any more. The server has ended it already.
+   * @param {string} trackId
+   */
+  async endByModerator(trackId) {
+    const track = this.tracks.find((own) => own.trackId === trackId);
+    if (track) await this.unpublish(track);
+  }
+
   /** @param {LocalTrack} track */
   async unpublish(track) {
     this.#forget(track);

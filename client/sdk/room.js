@@ -19,7 +19,8 @@ import { Wishes, limited } from './wishes.js';
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack, PublishOptions} from './local-track.js' */
-/** @import {Joined, Layer, Permissions, QualityNews, Resumed, Speakers} from './protocol.js' */
+/** @import {Joined, Knocking, Layer, Permissions, PermissionsChanged} from './protocol.js' */
+/** @import {QualityNews, Resumed, RoomInfo, Speakers} from './protocol.js' */
 /** @import {DeviceEncoding} from './publisher.js' */
 /** @import {JoinRequest, RoomState} from './session.js' */
 /** @import {Owner, RoomStats} from './stats.js' */
@@ -57,6 +58,12 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  *   how good somebody's call is, as the server measures it: of others when the step changes, of oneself with the score
  * @property {{participant: Participant, track: RemoteTrack, layer: Layer}} layers another encoding of a simulcast is received
  * @property {{track: LocalTrack}} muted-by-moderator a moderator has muted one's own track; it may be unmuted
+ * @property {PermissionsChanged} permissions-changed one may do something else than before; tracks that one may not publish any
+ *   more have ended
+ * @property {{info: RoomInfo}} room-updated something else is set for the room
+ * @property {{message: string}} waiting one has to wait until a moderator lets one in; `join` goes on
+ * @property {{person: Knocking}} knocking somebody waits to be let in, for moderators
+ * @property {{person: Knocking}} knocking-over they wait no longer
  * @property {{token: string}} token the server has replaced the token by which one came in; join by this one from now on
  * @property {{draining: boolean}} draining the server lets nobody in any more, or does so again; the call goes on
  * @property {{participants: Participant[]}} levels every participant's `level` is fresh
@@ -95,8 +102,16 @@ export class Room extends Emitter {
     publish: ['microphone', 'camera', 'screen', 'screen-audio'],
     subscribe: true,
     sendData: true,
+    updateOwnProfile: true,
     moderate: false,
+    hidden: false,
   };
+  /** Whether anybody who reaches the server may come in, without a token. */
+  open = false;
+  /** What is set for the room. @type {RoomInfo} */
+  info = { locked: false, waitingRoom: false };
+  /** Those who wait to be let in, by id; for moderators. @type {Map<string, Knocking>} */
+  knocking = new Map();
   localParticipant = new Participant({ participantId: '', name: '', isLocal: true });
 
   /** @param {RoomOptions} [options] */
@@ -278,6 +293,89 @@ export class Room extends Emitter {
     if (track.trackId !== null) await this.#session.request('mute-track', { trackId: track.trackId });
   }
 
+  /**
+   * Ends somebody else's track, for moderators. Its owner may not publish that source again until they are allowed to.
+   * @param {RemoteTrack} track
+   */
+  async stopTrack(track) {
+    if (track.trackId !== null) await this.#session.request('stop-track', { trackId: track.trackId });
+  }
+
+  /**
+   * Removes somebody and lets them in no more, for moderators.
+   * @param {Participant} participant
+   * @param {{address?: boolean, seconds?: number}} [options] `address`: everybody behind their address stays out as well;
+   *   `seconds`: for how long, left out: for as long as the room is there
+   */
+  async ban({ participantId }, { address, seconds } = {}) {
+    await this.#session.request('ban-participant', {
+      participantId,
+      ...(address !== undefined && { address }),
+      ...(seconds !== undefined && { seconds }),
+    });
+  }
+
+  /** Lets in again whoever was banned, for moderators. */
+  async liftBans() {
+    await this.#session.request('lift-bans');
+  }
+
+  /**
+   * Changes what somebody may do, for moderators: what is left out stays as it is.
+   * @param {Participant} participant
+   * @param {Partial<Omit<Permissions, 'hidden'>>} permissions
+   */
+  async setPermissions({ participantId }, permissions) {
+    await this.#session.request('set-permissions', { participantId, ...permissions });
+  }
+
+  /** Lets nobody in any more but moderators, or everybody again; for moderators. @param {boolean} locked */
+  async setLocked(locked) {
+    await this.#session.request('lock-room', { locked });
+  }
+
+  /** Has people wait until a moderator lets them in, or not; for moderators. @param {boolean} enabled */
+  async setWaitingRoom(enabled) {
+    await this.#session.request('set-waiting-room', { enabled });
+  }
+
+  /** Lets in somebody who waits, for moderators. @param {{participantId: string}} person of `knocking` */
+  async admit({ participantId }) {
+    await this.#session.request('admit', { participantId });
+  }
+
+  /** Turns away somebody who waits, for moderators. @param {{participantId: string}} person of `knocking` */
+  async turnAway({ participantId }) {
+    await this.#session.request('turn-away', { participantId });
+  }
+
+  /**
+   * Reports somebody to whoever runs the server.
+   * @param {Participant} participant
+   * @param {string} reason in a word or two
+   * @param {string} [text] more about it
+   */
+  async report({ participantId }, reason, text = '') {
+    await this.#session.request('report', { participantId, reason, text });
+  }
+
+  /**
+   * Changes one's own name, metadata or attributes; what is left out stays, and an empty text takes an attribute away.
+   * @param {{name?: string, metadata?: string, attributes?: Record<string, string>}} change
+   */
+  async updateProfile(change) {
+    await this.#session.request('update-profile', change);
+    const own = this.localParticipant;
+    const attributes = Object.entries({ ...own.attributes, ...change.attributes }).filter(([, text]) => text !== '');
+    own.adopt({
+      name: change.name?.trim() ?? own.name,
+      identity: own.identity,
+      metadata: change.metadata ?? own.metadata,
+      attributes: Object.fromEntries(attributes),
+    });
+    own.changed();
+  }
+
   /** Removes somebody from the room, for moderators. @param {Participant} participant */
   async remove(participant) {
     await this.#session.request('remove-participant', { participantId: participant.participantId });
@@ -368,9 +466,13 @@ export class Room extends Emitter {
   #adopt(joined) {
     this.roomId = joined.room;
     this.#selfSigned = joined.selfSigned;
+    this.open = joined.open ?? false;
     this.permissions = joined.permissions;
     this.localParticipant.participantId = joined.participantId;
-    this.localParticipant.name = joined.name;
+    this.localParticipant.adopt(joined);
+    this.info = joined.roomState ?? this.info;
+    // Of those who wait the server tells again.
+    this.knocking.clear();
     // If they hold, the server says so again.
     this.localParticipant.mediaLost = false;
     this.#onSpeakers({ dominant: null, speakers: [] });
@@ -410,6 +512,23 @@ export class Room extends Emitter {
       this.#onQuality(data);
     } else if (type === 'speakers') {
       this.#onSpeakers(data);
+    } else if (type === 'permissions-changed') {
+      this.#onPermissions(data);
+    } else if (type === 'participant-updated') {
+      this.localParticipant.adopt(data);
+      this.localParticipant.changed();
+    } else if (type === 'room-updated') {
+      this.info = data;
+      this.emit('room-updated', { info: data });
+    } else if (type === 'waiting') {
+      this.emit('waiting', { message: data.message });
+    } else if (type === 'knocking') {
+      this.knocking.set(data.participantId, data);
+      this.emit('knocking', { person: data });
+    } else if (type === 'knocking-over') {
+      const person = this.knocking.get(data.participantId);
+      this.knocking.delete(data.participantId);
+      if (person) this.emit('knocking-over', { person });
     } else if (type === 'token') {
       this.emit('token', { token: data.token });
     } else if (type === 'draining') {
@@ -417,6 +536,17 @@ export class Room extends Emitter {
     } else if (type === 'error') {
       this.emit('error', { error: StraitError.fromServer(data) });
     }
+  }
+
+  /** @param {PermissionsChanged} news */
+  #onPermissions(news) {
+    this.permissions = news.permissions;
+    this.localParticipant.role = news.role;
+    for (const { trackId } of news.ended) {
+      this.#publisher.endByModerator(trackId).catch((error) => this.#report(error));
+    }
+    this.localParticipant.changed();
+    this.emit('permissions-changed', news);
   }
 
   /** @param {QualityNews} news */

@@ -98,6 +98,8 @@ export class Roster {
       case 'participant-left':
         this.#drop(data.participantId, data.reason);
         return true;
+      case 'participant-updated':
+        return this.#adopt(data);
       case 'track-added':
         this.#addTrack(data);
         this.#applySlots();
@@ -140,7 +142,7 @@ export class Roster {
       this.participants.set(info.participantId, participant);
       this.#host.onJoined(participant);
     }
-    participant.name = info.name;
+    participant.adopt(info);
     participant.state = info.state;
     participant.mediaLost = info.mediaLost ?? false;
     const published = new Set(info.tracks.map(({ trackId }) => trackId));
@@ -149,6 +151,14 @@ export class Roster {
     }
     for (const track of info.tracks) this.#addTrack(track);
     participant.changed();
+  }
+
+  /** @param {ParticipantInfo} info @returns {boolean} whether it is about one of the others */
+  #adopt(info) {
+    const participant = this.participants.get(info.participantId);
+    participant?.adopt(info);
+    participant?.changed();
+    return participant !== undefined;
   }
 
   /**

@@ -38,6 +38,11 @@ const FINAL = new Set([
   'too-many-participants',
   'unauthorized',
   'no-such-room',
+  'not-permitted',
+  'room-locked',
+  'banned',
+  'turned-away',
+  'nobody-answered',
   'bad-reply',
 ]);
 
@@ -334,6 +339,8 @@ function closingError({ reason, message }) {
     shutdown: 'Join again in a moment.',
     'room-closed': 'Create a new room, or ask whoever closed it.',
     removed: 'Ask the host if you think this was a mistake.',
+    banned: 'Ask the host if you think this was a mistake.',
+    'duplicate-identity': 'Go on in the other window or on the other device, or join again here.',
     replaced: 'Go on in the other window, or join again here.',
     'fingerprint-mismatch':
       'Join again. If it happens again, something on the way may be tampering with the connection: try another network.',

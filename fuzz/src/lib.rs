@@ -9,6 +9,7 @@ pub mod story;
 pub mod streams;
 pub mod tape;
 pub mod text;
+pub mod token;
 pub mod trace;
 pub mod turn;
 pub mod wire;
@@ -18,7 +19,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 17] = [
+pub const TARGETS: [(&str, Body); 18] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
@@ -33,6 +34,7 @@ pub const TARGETS: [(&str, Body); 17] = [
     ("steering", steering::steering),
     ("turn", turn::turn),
     ("signalling", text::signalling),
+    ("token", token::token),
     ("http", http::http),
     ("stun", wire::stun),
     ("tcp_stream", wire::tcp_stream),

@@ -261,6 +261,8 @@ impl Story {
                     auto_subscribe,
                     lifeline: Lifeline::Signalling,
                     grants: Grants::OPEN,
+                    is_invited: false,
+                    host: None,
                 })
             }
             Ok(ClientMessage::Resume { resume, .. }) => Signal::Resume(resume),

@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 use strait::core::command::{Command, Moderation, Preference, Source};
+use strait::core::moderation::{Ban, Target};
 use strait::core::negotiation::offer::Offer;
 use strait::core::path::{LocalCandidate, TransportProtocol};
 use strait::core::profile::ProfileChange;
 use strait::core::rng::Rng;
+use strait::core::room_options::RoomChange;
 use strait::core::session::Session;
 use strait::signal::native::{ClientMessage, encode_refusal, is_fatal, parse};
 use strait::signal::whip;
@@ -116,15 +118,52 @@ fn write_command(command: &Command) -> (&'static str, Value) {
             });
             ("prefer", json!({"tracks": tracks.collect::<Vec<Value>>()}))
         }
-        Command::Moderate(Moderation::Mute(track)) => ("mute-track", json!({"trackId": track.to_string()})),
-        Command::Moderate(Moderation::Remove(id)) => {
-            ("remove-participant", json!({"participantId": id.to_string()}))
-        }
         Command::UpdateProfile(ProfileChange { name, metadata, attributes }) => {
             ("update-profile", json!({"name": name, "metadata": metadata, "attributes": attributes}))
         }
-        Command::Moderate(Moderation::End) => ("end-call", json!({})),
+        Command::Report { about, reason, text } => {
+            ("report", json!({"participantId": about.to_string(), "reason": reason, "text": text}))
+        }
+        Command::Moderate(moderation) => moderation_text(moderation),
         Command::Leave => ("leave", json!({})),
+    }
+}
+
+fn moderation_text(moderation: &Moderation) -> (&'static str, Value) {
+    let whom = |target: &Target| match target {
+        Target::Id(id) => id.to_string(),
+        Target::Identity(_) => unreachable!("clients name participants by their ids"),
+    };
+    match moderation {
+        Moderation::Mute(track) => ("mute-track", json!({"trackId": track.to_string()})),
+        Moderation::Stop(track) => ("stop-track", json!({"trackId": track.to_string()})),
+        Moderation::Remove(target) => ("remove-participant", json!({"participantId": whom(target)})),
+        Moderation::Ban(Ban { target, with_address, lasts }) => {
+            let seconds = lasts.map(|lasts| lasts.as_secs());
+            (
+                "ban-participant",
+                json!({"participantId": whom(target), "address": with_address, "seconds": seconds}),
+            )
+        }
+        Moderation::LiftBans(_) => ("lift-bans", json!({})),
+        Moderation::SetPermissions(target, change) => {
+            let publish =
+                change.publish.map(|sources| sources.iter().map(Source::as_str).collect::<Vec<_>>());
+            let data = json!({
+                "participantId": whom(target), "publish": publish, "subscribe": change.subscribe,
+                "sendData": change.send_data, "updateOwnProfile": change.update_own_profile,
+                "moderate": change.moderate,
+            });
+            ("set-permissions", data)
+        }
+        Moderation::Configure(RoomChange { locked: Some(locked), .. }) => {
+            ("lock-room", json!({"locked": locked}))
+        }
+        Moderation::Configure(change) => ("set-waiting-room", json!({"enabled": change.waiting_room})),
+        Moderation::Admit(id) => ("admit", json!({"participantId": id.to_string()})),
+        Moderation::TurnAway(id) => ("turn-away", json!({"participantId": id.to_string()})),
+        Moderation::End => ("end-call", json!({})),
+        Moderation::UpdateProfile(..) => unreachable!("clients change their own profiles alone"),
     }
 }
 

@@ -13,6 +13,11 @@ use crate::core::ids::RoomId;
 use crate::core::profile::Profile;
 use crate::limits::IDENTITY_CHARS_MAX;
 
+/// With so much of its time left, a token is replaced by a new one.
+const RENEW_BEFORE_SECONDS: u64 = 5 * 60;
+/// For so long the new one is valid.
+const RENEWED_FOR_SECONDS: u64 = 10 * 60;
+
 /// What a token lets its bearer do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pass {
@@ -35,6 +40,16 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// Reads claims as JSON text, as they stand in a token, whoever has signed it.
+    ///
+    /// # Errors
+    /// It is no JSON, or see [`Gate::read`](super::Gate::read).
+    pub fn of_text(claims: &str) -> Result<Self, Denied> {
+        let claims: Value =
+            serde_json::from_str(claims).map_err(|_| Denied::because("the claims are no JSON"))?;
+        Self::of(&claims)
+    }
+
     /// Reads claims.
     ///
     /// # Errors
@@ -70,6 +85,13 @@ impl Pass {
             not_before: 0,
             expires: 0,
         })
+    }
+
+    /// Returns what replaces it for somebody who is in a call, at that time in seconds since 1970; `None` while it is valid for
+    /// long enough.
+    pub fn renewed(&self, unix: u64) -> Option<Self> {
+        let runs_out = self.expires < unix + RENEW_BEFORE_SECONDS;
+        runs_out.then(|| Self { expires: unix + RENEWED_FOR_SECONDS, ..self.clone() })
     }
 
     /// Returns who its bearer is. They are called `name` if it does not say how.

@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::keys::Key;
 
-/// The longest token that is read, in bytes. Those of real back ends have some hundred.
-const TOKEN_BYTES_MAX: usize = 8 << 10;
+/// The longest token that is read, in bytes: one with as much metadata and as many attributes as may be. Those of real back
+/// ends have some hundred.
+const TOKEN_BYTES_MAX: usize = 16 << 10;
 
 /// The header of the tokens that are made here.
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;

@@ -1,9 +1,12 @@
 //! What clients ask for. Every front end (native JSON, WHIP/WHEP, later others) is an adapter onto these.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
+pub use super::moderation::Moderation;
 use super::profile::{Profile, ProfileChange};
 pub use super::source::{MediaKind, Source};
 use crate::limits::NAME_CHARS_MAX;
@@ -21,6 +24,10 @@ pub struct Join {
     pub lifeline: Lifeline,
     /// What the participant may do there.
     pub grants: Grants,
+    /// Whether their token is for this very room, and not for all.
+    pub is_invited: bool,
+    /// The address that a ban could keep out: the client's IPv4 address, or the /64 network of its IPv6 address.
+    pub host: Option<IpAddr>,
 }
 
 impl Join {
@@ -136,17 +143,6 @@ pub struct Preference {
     pub wish: Wish,
 }
 
-/// What a moderator does to others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Moderation {
-    /// Mute a track. Its owner may unmute it.
-    Mute(TrackId),
-    /// Remove somebody from the room. They may join again.
-    Remove(ParticipantId),
-    /// End the call for everybody.
-    End,
-}
-
 /// A request from somebody who has joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
@@ -199,4 +195,13 @@ pub enum Command {
     Moderate(Moderation),
     /// Change one's own name, metadata or attributes.
     UpdateProfile(ProfileChange),
+    /// Report somebody to whoever runs the server.
+    Report {
+        /// Whom.
+        about: ParticipantId,
+        /// Why, in a word of the application's: 1–64 characters.
+        reason: String,
+        /// More about it, in their own words: at most 2,000 characters.
+        text: String,
+    },
 }

@@ -7,6 +7,7 @@ use super::grants::{Grants, Role};
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use super::profile::Profile;
 use super::quality::Quality;
+use super::room_options::RoomState;
 
 /// A track as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,6 +147,8 @@ pub struct Joined {
     pub resume_seconds: u64,
     /// What they may do.
     pub grants: Grants,
+    /// What is set for the room.
+    pub room_state: RoomState,
     /// Everyone who was there before.
     pub participants: Vec<ParticipantInfo>,
 }
@@ -195,11 +198,13 @@ pub enum LeaveReason {
     MadeWay,
     /// Somebody with their identity has joined the room: they themselves, from another window or device.
     DuplicateIdentity,
+    /// A moderator or the operator removed them, and they may not come back.
+    Banned,
 }
 
 impl LeaveReason {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Left,
         Self::TransportClosed,
         Self::FingerprintMismatch,
@@ -212,6 +217,7 @@ impl LeaveReason {
         Self::Error,
         Self::MadeWay,
         Self::DuplicateIdentity,
+        Self::Banned,
     ];
 
     /// Returns its name in messages, metrics and logs.
@@ -229,6 +235,7 @@ impl LeaveReason {
             Self::Error => "error",
             Self::MadeWay => "made-way",
             Self::DuplicateIdentity => "duplicate-identity",
+            Self::Banned => "banned",
         }
     }
 }
@@ -321,6 +328,14 @@ pub enum RefusalCode {
     NotPermitted,
     /// There is no such room, and it is not made by joining.
     NoSuchRoom,
+    /// Nobody may come in but moderators.
+    RoomLocked,
+    /// The participant was banned from the room.
+    Banned,
+    /// A moderator has not let them in who waited.
+    TurnedAway,
+    /// Nobody has let them in who waited.
+    NobodyAnswered,
 }
 
 /// Why a request was not carried out. A refused request has changed nothing.
@@ -468,4 +483,19 @@ pub enum Event {
     /// Somebody has another name, other metadata or attributes than before, or may do something else. If they did not do it
     /// themselves, they are told, too.
     ParticipantUpdated(ParticipantId, Box<Profile>, Role),
+    /// The receiver may do something else than before.
+    PermissionsChanged {
+        /// What they may do now.
+        grants: Grants,
+        /// Their own tracks that have ended, because they may not publish them any more.
+        ended: Vec<(TrackId, Source)>,
+    },
+    /// Something else is set for the room than before.
+    RoomUpdated(RoomState),
+    /// The receiver has come to the door, and waits until somebody lets them in. They will have this id.
+    Waiting(ParticipantId),
+    /// Somebody waits at the door, for moderators to let them in.
+    Knocking(ParticipantId, Box<Profile>),
+    /// Somebody waits no longer: they were let in or turned away, or have gone.
+    KnockingOver(ParticipantId),
 }

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{Command, Join, Resume};
+use super::command::{Command, Join, Moderation, Resume};
 use super::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId, RequestId, RoomId};
 use super::path::{LocalCandidate, Path};
+use super::room_options::RoomChange;
 use super::room_pattern::RoomPattern;
 
 /// What the shell adds to each request to join.
@@ -69,6 +70,12 @@ pub enum Input<'a> {
         /// What happened.
         event: DtlsEvent,
     },
+    /// The operator, or a back end, does something to a room or to those in it. What became of it is known after it:
+    /// [`Sfu::operate`](super::Sfu::operate) feeds this, and returns that.
+    Operate(RoomId, Moderation),
+    /// A room is made ahead of time, without anybody in it, or the options of one that is there are changed.
+    /// [`Sfu::make_room`](super::Sfu::make_room) feeds this.
+    MakeRoom(RoomId, RoomChange),
     /// A command from the operator, through `/admin/v1` or a signal.
     Admin(AdminCommand),
     /// Load shedding: from now on do this much less of the work of video in every room.

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::datagrams::Datagrams;
 use super::event::{Event, LeaveReason, Refusal};
-use super::ids::{ParticipantKey, RequestId, TransportKey};
+use super::ids::{ParticipantId, ParticipantKey, RequestId, TransportKey};
+use super::notice::Notice;
 use super::output::{DtlsRequest, MediaSink};
 use super::path::{Path, TrafficClass};
 use crate::wire::stun;
@@ -28,6 +29,16 @@ pub enum RoomOutput {
     Admitted(ParticipantKey),
     /// The one who asked to join or resume is refused.
     Refused(Option<RequestId>, Refusal),
+    /// The one who asked to join waits under this id until somebody lets them in.
+    Knocked(ParticipantId),
+    /// Tell somebody something who waits.
+    ToWaiting(ParticipantId, Event),
+    /// Somebody does not wait any more: if they are admitted or refused next, it is they who asked.
+    WaitsNoLonger(ParticipantId),
+    /// The operation of the operator's was carried out, or refused.
+    Operated(Result<(), Refusal>),
+    /// Something that whoever runs the server wants to know.
+    Noted(Box<Notice>),
     /// The member is gone. Their transports have gone before.
     Gone(ParticipantKey, LeaveReason),
 }

@@ -2,6 +2,7 @@
 //! them. Their [transports](super::transport) carry the packets.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::command::{Lifeline, MediaKind};
@@ -26,6 +27,10 @@ const SLOT_MAPS_AT_ONCE: u32 = 8;
 const LAYER_NEWS_INTERVAL: Duration = Duration::from_millis(500);
 /// How often they are told at once after a time of quiet.
 const LAYER_NEWS_AT_ONCE: u32 = 4;
+/// How often somebody may report others in the long run: once each time that this has passed.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+/// And at once.
+const REPORTS_AT_ONCE: u32 = 5;
 /// For so long an interruption counts.
 const INTERRUPTION_COUNTS: Duration = Duration::from_secs(60);
 
@@ -106,6 +111,10 @@ pub struct Participant {
     /// When they are given up, if nothing is heard from them.
     pub deadlines: Deadlines,
     revision: u64,
+    /// The address that a ban could keep out.
+    pub host: Option<IpAddr>,
+    /// How often they report others.
+    pub reports: Pace,
     /// How often they are told of changes.
     slot_maps: Pace,
     /// How often they are told of what they are shown, and when that was last, of which track.
@@ -157,6 +166,8 @@ impl Participant {
             was_interrupted: false,
             deadlines: Deadlines::new(epoch),
             revision: 0,
+            host: None,
+            reports: Pace::new(now, REPORT_INTERVAL, REPORTS_AT_ONCE),
             slot_maps: Pace::new(now, SLOT_MAP_INTERVAL, SLOT_MAPS_AT_ONCE),
             layer_news: (Pace::new(now, LAYER_NEWS_INTERVAL, LAYER_NEWS_AT_ONCE), None),
         }

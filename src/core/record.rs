@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::command::{Command, Join, Resume};
+use super::command::{Command, Join, Moderation, Resume};
 use super::event::{LeaveReason, SlotCounts};
 use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId, TransportKey};
 use super::input::{Admission, DtlsEvent, Shedding};
@@ -198,6 +198,10 @@ pub enum RecordedInput<'a> {
     Dtls(TransportKey, Cow<'a, DtlsEvent>),
     /// The operator removed a member.
     Remove(ParticipantId),
+    /// The operator, or a back end, did something to the room or to those in it.
+    Operate(Cow<'a, Moderation>),
+    /// Somebody who waited to be let in has gone.
+    StopWaiting(ParticipantId),
     /// The room ended for everybody, for this reason.
     Close(LeaveReason),
     /// A deadline has come.

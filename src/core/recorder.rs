@@ -55,6 +55,8 @@ impl Recorder {
             RoomInput::ConnectionLost(from) => RecordedInput::ConnectionLost(*from),
             RoomInput::Dtls(on, event) => RecordedInput::Dtls(*on, Cow::Borrowed(event)),
             RoomInput::Remove(id) => RecordedInput::Remove(*id),
+            RoomInput::Operate(moderation) => RecordedInput::Operate(Cow::Borrowed(moderation)),
+            RoomInput::StopWaiting(id) => RecordedInput::StopWaiting(*id),
             RoomInput::Close(reason) => RecordedInput::Close(*reason),
             RoomInput::MakeWay(key) => RecordedInput::MakeWay(*key),
             RoomInput::Timeout => RecordedInput::Timeout,

@@ -10,12 +10,14 @@ mod checks;
 mod commands;
 mod crowding;
 mod deadlines;
+mod door;
 mod fanout;
 mod feedback;
 mod keyframes;
 mod layers;
 mod media;
 mod membership;
+mod moderation;
 mod pacing;
 mod publish;
 mod quality;
@@ -32,14 +34,16 @@ mod steps;
 mod subscriptions;
 mod totals;
 mod transport;
+mod waiting;
 
 pub use deadlines::Fired;
-use membership::Connection;
+use door::Banned;
 pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 use speakers::Floor;
 pub use steering::Decision;
 use steering::Steered;
+use waiting::Waiting;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -50,7 +54,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use tracing::error;
 
-use super::command::{Command, Join, Resume};
+use super::command::{Command, Join, Moderation, Resume};
 use super::event::{Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
 use super::forward::publication::Publication;
 use super::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, RoomId, TrackId, TransportKey};
@@ -59,6 +63,7 @@ use super::media::rtcp::ReportBlock;
 use super::outbox::{Outbox, RoomOutput};
 use super::participant::Participant;
 use super::path::Path;
+use super::room_options::RoomOptions;
 use super::settings::Settings;
 use super::timers::{Deadline, DeadlineHeap};
 use super::totals::Totals;
@@ -110,6 +115,10 @@ pub enum RoomInput<'a> {
     Dtls(TransportKey, DtlsEvent),
     /// The operator removes a member.
     Remove(ParticipantId),
+    /// The operator, or a back end, does something to the room or to those in it.
+    Operate(Moderation),
+    /// Somebody who waits to be let in has gone.
+    StopWaiting(ParticipantId),
     /// The room ends for everybody, for this reason.
     Close(LeaveReason),
     /// A member who was never in the call makes way for somebody else of their address.
@@ -127,6 +136,12 @@ pub struct Room {
     /// The first letters of its transports' ufrags.
     tag: String,
     settings: Rc<Settings>,
+    /// What is set for this room alone.
+    options: RoomOptions,
+    /// Those who stay out, the oldest first.
+    bans: VecDeque<Banned>,
+    /// Those who wait to be let in, in the order in which they came.
+    waiting: Vec<Waiting>,
     created: Instant,
     participants: Slab<Participant>,
     by_id: BTreeMap<ParticipantId, ParticipantKey>,
@@ -179,6 +194,9 @@ impl Room {
             id,
             tag,
             settings,
+            options: RoomOptions::default(),
+            bans: VecDeque::new(),
+            waiting: Vec::new(),
             created: now,
             participants: Slab::new(),
             by_id: BTreeMap::new(),
@@ -303,7 +321,7 @@ impl Room {
             RoomInput::Join(request, admission, join) => {
                 // There is no member yet who could be removed, so a panic leads to a refusal.
                 let entered = catch_unwind(AssertUnwindSafe(|| {
-                    self.join(now, request.clone(), admission, join, Connection::Transport, outbox);
+                    self.come(now, request.clone(), admission, join, outbox);
                 }));
                 if entered.is_err() {
                     error!(room = %self.id, "a join panicked; it is refused");
@@ -317,6 +335,14 @@ impl Room {
                     self.expel(now, key, LeaveReason::Removed, outbox);
                 }
             }
+            RoomInput::Operate(moderation) => {
+                let done = self.moderate(now, None, moderation, outbox);
+                outbox.outputs.push(RoomOutput::Operated(done));
+            }
+            RoomInput::StopWaiting(id) => {
+                // They may have been let in at the same moment.
+                let _ = self.stop_waiting(now, id, outbox);
+            }
             RoomInput::Close(reason) => self.close(now, reason, outbox),
             RoomInput::MakeWay(key) => {
                 if self.idle_since_of(key).is_some() {
@@ -326,9 +352,10 @@ impl Room {
             RoomInput::Timeout => self.handle_timers(now, outbox),
             RoomInput::Shed(shedding) => self.shed(now, shedding),
         }
-        if self.ended && !self.participants.is_empty() {
-            // Those who are hidden do not keep a room.
+        if self.ended {
+            // Those who are hidden, or wait, do not keep a room.
             self.close(now, LeaveReason::RoomClosed, outbox);
+            self.give_up_waiting(now, true, outbox);
         }
         self.review(now, outbox);
         if cfg!(debug_assertions) {

@@ -13,6 +13,7 @@ use slab::Slab;
 use tracing::{debug, info, trace};
 
 use super::address_counts::AddressCounts;
+use super::command::{Command, Moderation};
 use super::demux::{Demux, Owner};
 use super::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use super::fixed_hash::FixedMap;
@@ -22,11 +23,13 @@ use super::ids::{
 };
 use super::input::{AdminCommand, Input};
 use super::mutation::mutated;
+use super::notice::Notice;
 use super::outbox::{Outbox, RoomOutput};
 use super::output::{DtlsRequest, MediaSink, Output};
 use super::path::Path;
 use super::recordings::{Recording, RecordingOutput, Recordings};
 use super::room::{Room, RoomInput, unknown_participant};
+use super::room_options::{RecordingPolicy, RoomChange, RoomOptions};
 use super::settings::Settings;
 use super::stats::{RoomSnapshot, Snapshot};
 use super::timers::{Deadline, DeadlineHeap, Timer};
@@ -39,6 +42,8 @@ struct Entry {
     room: Room,
     /// The signalling connection of each member; `None` while it is broken.
     members: FixedMap<ParticipantKey, Option<ConnectionId>>,
+    /// Those who wait to be let in.
+    waiting: BTreeMap<ParticipantId, Entrant>,
     /// The address under which each member is counted.
     hosts: FixedMap<ParticipantKey, IpAddr>,
     /// The handshake of each transport.
@@ -76,6 +81,8 @@ pub struct Sfu {
     rooms: Slab<Entry>,
     rooms_by_id: BTreeMap<RoomId, RoomKey>,
     connections: FixedMap<ConnectionId, (RoomKey, ParticipantKey)>,
+    /// Connections of those who wait to be let in.
+    waiting: FixedMap<ConnectionId, (RoomKey, ParticipantId)>,
     addresses: AddressCounts,
     handshakes: FixedMap<DtlsSession, Owner>,
     demux: Demux,
@@ -92,11 +99,18 @@ pub struct Sfu {
     datagrams_unknown: u64,
     totals: Totals,
     recordings: Recordings,
+    /// What became of the last operation.
+    operated: Result<(), Refusal>,
+    /// What whoever runs the server wants to know, and has not taken yet.
+    notices: VecDeque<(RoomId, Notice)>,
     /// The server is stopping: nobody is let in any more.
     stopping: bool,
     /// The server is draining: nobody is let in until the operator takes that back.
     draining: bool,
 }
+
+/// Most notices that wait to be taken.
+const NOTICES_MAX: usize = 1000;
 
 /// Letters in a room's tag, with which its ufrags begin. A tag repeats after 32 to the power of this many rooms.
 const TAG_CHARS: u32 = 4;
@@ -116,6 +130,7 @@ impl Sfu {
             rooms: Slab::new(),
             rooms_by_id: BTreeMap::new(),
             connections: FixedMap::default(),
+            waiting: FixedMap::default(),
             addresses: AddressCounts::default(),
             handshakes: FixedMap::default(),
             demux: Demux::default(),
@@ -130,6 +145,8 @@ impl Sfu {
             datagrams_unknown: 0,
             totals: Totals::default(),
             recordings: Recordings::default(),
+            operated: Ok(()),
+            notices: VecDeque::new(),
             stopping: false,
             draining: false,
         }
@@ -152,7 +169,7 @@ impl Sfu {
                 }
             }
             Input::Resume { connection, request, resume } => {
-                if self.connections.contains_key(&connection) {
+                if self.is_in_use(connection) {
                     self.refuse(connection, request, already_joined());
                 } else if let Some(&room) = self.rooms_by_id.get(&resume.room) {
                     let entrant = Entrant { connection, host: None };
@@ -161,18 +178,25 @@ impl Sfu {
                     self.refuse(connection, request, unknown_participant());
                 }
             }
-            Input::Command { connection, request, command } => match self.connections.get(&connection) {
-                Some(&(room, from)) => {
-                    self.handle_room(room, RoomInput::Command(from, request, command), None);
+            Input::Command { connection, request, command } => {
+                match self.connections.get(&connection).copied() {
+                    Some((room, from)) => {
+                        self.handle_room(room, RoomInput::Command(from, request, command), None);
+                    }
+                    None if command == Command::Leave && self.stop_waiting(connection) => {
+                        self.queued.push_back(Queued::Event(connection, Event::Left(request)));
+                    }
+                    None => self.refuse(connection, request, not_joined()),
                 }
-                None => self.refuse(connection, request, not_joined()),
-            },
+            }
             Input::ConnectionLost(connection) => {
                 if let Some((room, from)) = self.connections.remove(&connection) {
                     if let Some(connection) = self.rooms[room.0].members.get_mut(&from) {
                         *connection = None;
                     }
                     self.handle_room(room, RoomInput::ConnectionLost(from), None);
+                } else {
+                    self.stop_waiting(connection);
                 }
             }
             Input::Dtls { session, event } => {
@@ -180,6 +204,17 @@ impl Sfu {
                     self.handle_room(room, RoomInput::Dtls(on, event), None);
                 }
             }
+            Input::Operate(room, moderation) => {
+                self.operated = match self.rooms_by_id.get(&room).copied() {
+                    // What became of it is among the room's outputs.
+                    Some(room) => {
+                        self.handle_room(room, RoomInput::Operate(moderation), None);
+                        return;
+                    }
+                    None => Err(no_such_room()),
+                };
+            }
+            Input::MakeRoom(id, change) => self.operated = self.make_ahead(&id, change),
             Input::Admin(command) => self.handle_admin(command),
             Input::Shed(shedding) => {
                 let differs = |room: &&RoomKey| {
@@ -306,6 +341,31 @@ impl Sfu {
         self.recordings.poll()
     }
 
+    /// Does something to a room or to those in it, as the operator or a back end: the same as moderators do.
+    ///
+    /// # Errors
+    /// There is no such room, or not whom or what it is about.
+    pub fn operate(&mut self, now: Instant, room: &RoomId, moderation: Moderation) -> Result<(), Refusal> {
+        self.handle_input(now, Input::Operate(room.clone(), moderation));
+        std::mem::replace(&mut self.operated, Ok(()))
+    }
+
+    /// Makes a room ahead of time, without anybody in it, or changes the options of one that is there. It waits for people
+    /// for as long as its options say, or at least five minutes.
+    ///
+    /// # Errors
+    /// The server has as many rooms as it may, or is stopping, or the metadata is too long.
+    pub fn make_room(&mut self, now: Instant, room: &RoomId, change: RoomChange) -> Result<(), Refusal> {
+        self.handle_input(now, Input::MakeRoom(room.clone(), change));
+        std::mem::replace(&mut self.operated, Ok(()))
+    }
+
+    /// Returns the next thing that whoever runs the server wants to know of what people do to each other, and in which room
+    /// it was. Poll it after [`poll_output`](Self::poll_output).
+    pub fn poll_notice(&mut self) -> Option<(RoomId, Notice)> {
+        self.notices.pop_front()
+    }
+
     /// Makes [`poll_recording`](Self::poll_recording) return what recorders have written so far, however little that is.
     pub fn hand_out_records(&mut self) {
         for room in self.recordings.rooms() {
@@ -349,15 +409,22 @@ impl Sfu {
         }
     }
 
+    /// Whether somebody has joined by a connection, or waits on it to be let in.
+    fn is_in_use(&self, connection: ConnectionId) -> bool {
+        self.connections.contains_key(&connection) || self.waiting.contains_key(&connection)
+    }
+
+    /// Takes somebody out of those who wait to be let in, because they have gone. Returns whether anybody waited on that
+    /// connection.
+    fn stop_waiting(&mut self, connection: ConnectionId) -> bool {
+        let Some(&(room, id)) = self.waiting.get(&connection) else { return false };
+        self.handle_room(room, RoomInput::StopWaiting(id), None);
+        true
+    }
+
     fn room_for(&mut self, entrant: Entrant, id: &RoomId, grants: Grants) -> Result<RoomKey, Refusal> {
-        if self.stopping || self.draining {
-            return Err(Refusal::new(
-                RefusalCode::ShuttingDown,
-                "the server lets nobody in: it is about to stop",
-                "join again shortly",
-            ));
-        }
-        if self.connections.contains_key(&entrant.connection) {
+        self.check_open()?;
+        if self.is_in_use(entrant.connection) {
             return Err(already_joined());
         }
         if let Some(host) = entrant.host {
@@ -370,13 +437,40 @@ impl Sfu {
         if let Some(&room) = self.rooms_by_id.get(id) {
             return Ok(room);
         }
-        if !grants.create {
+        if grants.create { self.make(id, RecordingPolicy::ByName) } else { Err(no_such_room()) }
+    }
+
+    fn check_open(&self) -> Result<(), Refusal> {
+        if self.stopping || self.draining {
             return Err(Refusal::new(
-                RefusalCode::NoSuchRoom,
-                "there is no such room",
-                "wait until somebody has opened it, or check its name",
+                RefusalCode::ShuttingDown,
+                "the server lets nobody in: it is about to stop",
+                "join again shortly",
             ));
         }
+        Ok(())
+    }
+
+    /// Makes a room ahead of time, or changes the options of one that is there.
+    fn make_ahead(&mut self, id: &RoomId, change: RoomChange) -> Result<(), Refusal> {
+        // Checked before the room is made, so that nothing is left of what is refused.
+        RoomOptions::default()
+            .changed(&change)
+            .map_err(|rule| Refusal::new(RefusalCode::PayloadTooLarge, rule, "say less"))?;
+        let (room, change) = match self.rooms_by_id.get(id) {
+            Some(&room) => (room, change),
+            None => {
+                self.check_open()?;
+                let room = self.make(id, change.recording.unwrap_or_default())?;
+                (room, change.made_ahead(self.settings.empty_timeout))
+            }
+        };
+        self.handle_room(room, RoomInput::Operate(Moderation::Configure(change)), None);
+        std::mem::replace(&mut self.operated, Ok(()))
+    }
+
+    /// Makes a room that is not there.
+    fn make(&mut self, id: &RoomId, policy: RecordingPolicy) -> Result<RoomKey, Refusal> {
         // When the server is full, a room that only waits for people who may never come back makes way.
         if self.rooms.len() >= self.settings.rooms_max {
             self.end_longest_empty();
@@ -391,11 +485,15 @@ impl Sfu {
         let tag = tag(self.rooms_made);
         self.rooms_made = self.rooms_made.wrapping_add(1);
         let key = RoomKey(self.rooms.vacant_key());
-        let recording = self.recordings.begin(self.now, key, id, &tag, &self.settings);
+        let recording = match policy {
+            RecordingPolicy::ByName => self.recordings.begin(self.now, key, id, &tag, &self.settings),
+            RecordingPolicy::Never => None,
+        };
         let room = Room::new(self.now, id.clone(), tag, Rc::clone(&self.settings));
         self.rooms.insert(Entry {
             room,
             members: FixedMap::default(),
+            waiting: BTreeMap::new(),
             hosts: FixedMap::default(),
             handshakes: FixedMap::default(),
             dirty: false,
@@ -518,8 +616,24 @@ impl Sfu {
     fn take_outputs(&mut self, key: RoomKey, entering: Option<Entrant>) {
         // Taken out while they are carried out, and put back so that their memory is used again.
         let mut outputs = std::mem::take(&mut self.outbox.outputs);
+        let mut entering = entering;
         for output in outputs.drain(..) {
-            self.take_room_output(key, output, entering);
+            match output {
+                RoomOutput::Knocked(id) => {
+                    if let Some(entrant) = entering {
+                        self.waiting.insert(entrant.connection, (key, id));
+                        self.rooms[key.0].waiting.insert(id, entrant);
+                    }
+                }
+                // What follows of admission is about them.
+                RoomOutput::WaitsNoLonger(id) => {
+                    entering = self.rooms[key.0].waiting.remove(&id);
+                    if let Some(Entrant { connection, .. }) = entering {
+                        self.waiting.remove(&connection);
+                    }
+                }
+                output => self.take_room_output(key, output, entering),
+            }
         }
         self.outbox.outputs = outputs;
         let entry = &mut self.rooms[key.0];
@@ -535,7 +649,7 @@ impl Sfu {
                 "a room is found by its own id"
             );
             debug_assert!(
-                entry.members.is_empty() && entry.handshakes.is_empty(),
+                entry.members.is_empty() && entry.handshakes.is_empty() && entry.waiting.is_empty(),
                 "a room ends when all are gone"
             );
             self.rooms_by_id.remove(entry.room.id());
@@ -588,6 +702,21 @@ impl Sfu {
                     self.refuse(connection, request, refusal);
                 }
             }
+            RoomOutput::ToWaiting(id, event) => {
+                if let Some(Entrant { connection, .. }) = self.rooms[room.0].waiting.get(&id) {
+                    self.queued.push_back(Queued::Event(*connection, event));
+                }
+            }
+            RoomOutput::Operated(done) => self.operated = done,
+            RoomOutput::Noted(notice) => {
+                // Whoever does not take them loses the oldest.
+                if self.notices.len() >= NOTICES_MAX {
+                    self.notices.pop_front();
+                }
+                self.notices.push_back((self.rooms[room.0].room.id().clone(), *notice));
+            }
+            // Both are taken before, because they say whom the others are about.
+            RoomOutput::Knocked(_) | RoomOutput::WaitsNoLonger(_) => {}
             RoomOutput::Gone(who, _) => {
                 if let Some(connection) = self.rooms[room.0].members.remove(&who).flatten() {
                     self.connections.remove(&connection);
@@ -639,6 +768,14 @@ impl Sfu {
     fn refuse(&mut self, connection: ConnectionId, request: Option<RequestId>, refusal: Refusal) {
         self.queued.push_back(Queued::Event(connection, Event::Refused(request, refusal)));
     }
+}
+
+fn no_such_room() -> Refusal {
+    Refusal::new(
+        RefusalCode::NoSuchRoom,
+        "there is no such room",
+        "wait until somebody has opened it, or check its name",
+    )
 }
 
 fn already_joined() -> Refusal {

@@ -12,6 +12,7 @@ use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 use super::path::Path;
 use super::profile::Profile;
 use super::quality::{Mos, Quality, Score};
+use super::room_options::RoomOptions;
 
 /// Counters of packets, bytes (payload and header, without SRTP's tag), and what went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -280,6 +281,12 @@ pub struct RoomSnapshot {
     pub room: RoomId,
     /// How long ago it was made.
     pub age: Duration,
+    /// What is set for this room alone.
+    pub options: RoomOptions,
+    /// How many people wait to be let in.
+    pub waiting: usize,
+    /// How many bans there are, those that are over included until somebody comes to the door.
+    pub bans: usize,
     /// Its members, in the order of joining.
     pub participants: Vec<ParticipantSnapshot>,
 }

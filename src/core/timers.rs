@@ -59,11 +59,13 @@ pub enum Timer {
     Pacing,
     /// When to tell somebody the changes of what they are shown that came too soon after those they were told of.
     LayerNews,
+    /// When to tell those who wait to be let in that nobody has answered.
+    Waiting,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -83,6 +85,7 @@ impl Timer {
         Self::Handshake,
         Self::Pacing,
         Self::LayerNews,
+        Self::Waiting,
     ];
 
     /// Returns what it is for, as it follows "woken for" in log lines and explanations.
@@ -107,6 +110,7 @@ impl Timer {
             Self::Handshake => "handshakes that are not complete",
             Self::Pacing => "video that was held back, and padding",
             Self::LayerNews => "changes of what is shown",
+            Self::Waiting => "people who wait to be let in",
         }
     }
 

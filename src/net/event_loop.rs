@@ -175,6 +175,10 @@ impl EventLoop {
         self.forward_media(now);
         self.end_draining(now);
         self.traces.collect(now, &mut self.shard.sfu);
+        while let Some((room, notice)) = self.shard.sfu.poll_notice() {
+            let (by, about) = (&notice.by, notice.about.as_ref());
+            info!(%room, by = ?by, about = ?about, deed = ?notice.deed, "noted");
+        }
         if let Some(time) = self.shard.end_pass(now) {
             self.shedding.held(time);
         }
@@ -408,7 +412,7 @@ impl EventLoop {
                 if !self.front.may_join(now, connection) {
                     return self.refuse_join(now, connection, (request, refusals::joins_too_fast()));
                 }
-                let Entry { room, grants, profile } =
+                let Entry { room, grants, profile, is_invited } =
                     match self.front.admit(now, connection, room, name, ticket) {
                         Ok(entry) => entry,
                         Err(refusal) => return self.refuse_join(now, connection, (request, refusal)),
@@ -422,7 +426,8 @@ impl EventLoop {
                     return self.deliver(now, connection, &Event::Refused(request, refusal));
                 };
                 let Admitted { room, host, admission } = admitted;
-                let join = Join { room, profile, auto_subscribe, lifeline, grants };
+                let join =
+                    Join { room, profile, auto_subscribe, lifeline, grants, is_invited, host: Some(host) };
                 Input::Join { connection, request, host: Some(host), admission, join }
             }
             Demand::Resume { request, resume } => {

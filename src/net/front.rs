@@ -33,7 +33,7 @@ use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
 use super::whip_sessions::{Answered, WhipSessions};
-use crate::access::{Denied, Pass};
+use crate::access::{AuthMode, Denied, Pass};
 use crate::core::event::{Event, Refusal};
 use crate::core::grants::Grants;
 use crate::core::ids::{ConnectionId, ParticipantId, RequestId, RoomId};
@@ -261,9 +261,9 @@ impl Front {
         ticket: Ticket,
     ) -> Result<Entry, Refusal> {
         let token = match ticket {
-            Ticket::Granted(grants, profile) => {
+            Ticket::Granted { grants, profile, is_invited } => {
                 let profile = profile.map_or_else(|| Profile::named(name), |known| *known);
-                return Ok(Entry { room, grants, profile });
+                return Ok(Entry { room, grants, profile, is_invited });
             }
             Ticket::Token(token) => token,
         };
@@ -279,6 +279,7 @@ impl Front {
         });
         match entered {
             Ok((room, grants, pass)) => {
+                let is_invited = pass.as_ref().is_some_and(|pass| pass.room.is_some());
                 let profile = match &pass {
                     Some(pass) => pass.profile(&name),
                     None => Profile::named(name),
@@ -286,7 +287,7 @@ impl Front {
                 if let Some(socket) = socket {
                     socket.pass = pass;
                 }
-                Ok(Entry { room, grants, profile })
+                Ok(Entry { room, grants, profile, is_invited })
             }
             Err(denied) => {
                 if let Some(client) = client {
@@ -384,7 +385,8 @@ impl Front {
             .map(|participant| ice_servers(now, participant, &socket.origin, reach, &self.config))
             .unwrap_or_default();
         let is_self_signed = self.certificates.is_self_signed();
-        let server = ServerFacts { ice_servers: &ice_servers, is_self_signed };
+        let is_open = self.config.gate.mode == AuthMode::Open;
+        let server = ServerFacts { ice_servers: &ice_servers, is_self_signed, is_open };
         let text = match &self.said_last {
             // What everybody in a room is told comes here for one after the other.
             Some((said, text)) if said == event => text.clone(),
@@ -396,10 +398,18 @@ impl Front {
                 text
             }
         };
-        if let Event::Resumed(_, resumed) = event
-            && socket.pass.is_none()
-        {
-            socket.pass = Pass::of_resumed(&resumed.joined);
+        match event {
+            Event::Resumed(_, resumed) if socket.pass.is_none() => {
+                socket.pass = Pass::of_resumed(&resumed.joined);
+            }
+            // Their next token allows no more than they may do now.
+            Event::PermissionsChanged { grants, .. } => {
+                if let Some(pass) = &mut socket.pass {
+                    pass.grants = Grants { create: pass.grants.create, ..*grants };
+                    pass.expires = 0;
+                }
+            }
+            _ => {}
         }
         let reaction = socket.front_end.told(event, text);
         self.react(now, place, reaction);
@@ -469,6 +479,8 @@ pub struct Entry {
     pub grants: Grants,
     /// Who they are, as others see them.
     pub profile: Profile,
+    /// Whether their token is for that very room, and not for all.
+    pub is_invited: bool,
 }
 
 /// Returns the token of a request that opens a WebSocket. Programs put it into a field (RFC 6750 §2.1); browsers cannot do
@@ -492,6 +504,7 @@ fn is_for_many(event: &Event) -> bool {
             | Event::ParticipantResumed(_)
             | Event::ParticipantLeft(..)
             | Event::ParticipantUpdated(..)
+            | Event::RoomUpdated(_)
             | Event::TrackAdded(_)
             | Event::TrackRemoved(..)
             | Event::TrackMuted { .. }

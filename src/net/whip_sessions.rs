@@ -214,7 +214,7 @@ mod tests {
         let open = WhipSession::open(
             Side::Publish,
             room.clone(),
-            ("Studio".into(), Ticket::Granted(Grants::OPEN, None)),
+            ("Studio".into(), Ticket::Granted { grants: Grants::OPEN, profile: None, is_invited: false }),
             offer,
             Choice::default(),
         );

@@ -10,8 +10,15 @@ use crate::core::profile::Profile;
 pub enum Ticket {
     /// This token, or that of their connection, if there is one. The shell reads it.
     Token(Option<String>),
-    /// They have shown it already, and this is granted to them. Their back end may have said who they are.
-    Granted(Grants, Option<Box<Profile>>),
+    /// They have shown it already.
+    Granted {
+        /// What is granted to them.
+        grants: Grants,
+        /// Who they are, if their back end has said it.
+        profile: Option<Box<Profile>>,
+        /// Whether what they have shown is for that very room, and not for all.
+        is_invited: bool,
+    },
 }
 
 /// One thing that a front end wants from the core. The shell turns it into an [`Input`](crate::core::Input) and adds

@@ -375,6 +375,7 @@ impl Oracle {
             | Command::Data { .. }
             | Command::Pin { .. }
             | Command::UpdateProfile(_)
+            | Command::Report { .. }
             | Command::Leave
             | Command::Moderate(_) => {}
         }

@@ -258,6 +258,8 @@ impl Replayer {
             RecordedInput::ConnectionLost(from) => RoomInput::ConnectionLost(*from),
             RecordedInput::Dtls(on, event) => RoomInput::Dtls(*on, event.clone().into_owned()),
             RecordedInput::Remove(id) => RoomInput::Remove(*id),
+            RecordedInput::Operate(moderation) => RoomInput::Operate(moderation.clone().into_owned()),
+            RecordedInput::StopWaiting(id) => RoomInput::StopWaiting(*id),
             RecordedInput::Close(reason) => RoomInput::Close(*reason),
             RecordedInput::MakeWay(key) => RoomInput::MakeWay(*key),
             RecordedInput::Timeout | RecordedInput::Share => RoomInput::Timeout,

@@ -33,6 +33,10 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
             format!("transport {}'s handshake: {}", on.0, dtls_event(event))
         }
         RecordedInput::Remove(id) => format!("the operator removes {id}"),
+        RecordedInput::Operate(moderation) => {
+            format!("the operator asks: {}", shortened(&format!("{moderation:?}")))
+        }
+        RecordedInput::StopWaiting(id) => format!("{id}, who waits, has gone"),
         RecordedInput::Close(reason) => format!("the room is closed: {reason:?}"),
         RecordedInput::MakeWay(key) => format!("participant {} makes way for somebody else", key.0),
         RecordedInput::Timeout => "a deadline has come".to_owned(),
@@ -65,6 +69,12 @@ pub fn output(output: &RoomOutput) -> String {
         }
         RoomOutput::Admitted(who) => format!("admitted as participant {}", who.0),
         RoomOutput::Refused(_, refusal) => format!("refused: {}", refusal.message),
+        RoomOutput::Knocked(id) => format!("waits as {id}"),
+        RoomOutput::ToWaiting(to, event) => format!("to {to}, who waits: {}", self::event(event)),
+        RoomOutput::WaitsNoLonger(id) => format!("{id} waits no longer"),
+        RoomOutput::Operated(Ok(())) => "done".to_owned(),
+        RoomOutput::Operated(Err(refusal)) => format!("refused: {}", refusal.message),
+        RoomOutput::Noted(notice) => format!("noted: {:?} by {}", notice.deed, notice.by.participant),
         RoomOutput::Gone(who, reason) => format!("participant {} is gone: {}", who.0, reason.as_str()),
     }
 }

@@ -12,6 +12,7 @@ import "./scenarios/slide.js";
 import "./scenarios/scalability.js";
 import "./scenarios/going.js";
 import "./scenarios/door.js";
+import "./scenarios/moderation.js";
 import "./scenarios/demo-page.js";
 import "./scenarios/whep.js";
 import "./scenarios/mixed.js";

@@ -59,7 +59,7 @@ fn only_moderators_moderate() {
         Some(Event::Joined(_, joined)) => joined.participant,
         other => panic!("{other:?}"),
     };
-    for moderation in [Moderation::Mute(camera), Moderation::Remove(anna), Moderation::End] {
+    for moderation in [Moderation::Mute(camera), Moderation::Remove(anna.into()), Moderation::End] {
         world.command(ben, Command::Moderate(moderation));
     }
     assert_eq!(world.clients[ben].refusals(), [RefusalCode::NotPermitted; 3]);
@@ -89,10 +89,10 @@ fn a_moderator_mutes_a_track_and_its_owner_may_unmute_it() {
 fn a_moderator_removes_somebody_and_ends_the_call() {
     let (mut world, ben) = beside_anna(Grants { moderate: true, ..Grants::OPEN });
     let anna = world.sfu.snapshot(world.now).rooms[0].participants[0].participant;
-    world.command(ben, Command::Moderate(Moderation::Remove(anna)));
+    world.command(ben, Command::Moderate(Moderation::Remove(anna.into())));
     let closing = |reason: LeaveReason| Event::Closing(ClosingReason::Gone(reason));
     assert!(world.clients[0].events.contains(&closing(LeaveReason::Removed)));
-    world.command(ben, Command::Moderate(Moderation::Remove(anna)));
+    world.command(ben, Command::Moderate(Moderation::Remove(anna.into())));
     assert_eq!(world.clients[ben].refusals(), [RefusalCode::UnknownParticipant], "she is gone already");
     world.command(ben, Command::Moderate(Moderation::End));
     assert!(world.clients[ben].events.contains(&closing(LeaveReason::RoomClosed)));

@@ -6,6 +6,7 @@ use strait::core::command::Source::{Camera, Microphone};
 use strait::core::command::{Command, Lifeline};
 use strait::core::event::{ClosingReason, Event, LeaveReason};
 use strait::core::input::{AdminCommand, DtlsEnd, DtlsEvent, Shedding};
+use strait::core::moderation::{Ban, Moderation, Target};
 use strait::core::path::Carrier;
 use strait::trace::explain::model::{Blame, Person};
 use strait::trace::explain::{Explanation, explain, html, json, text};
@@ -96,6 +97,11 @@ fn end_for(reason: LeaveReason, world: &mut World, who: usize) {
         }
         LeaveReason::RoomClosed => Recorded::Admin(AdminCommand::CloseRoom(room)),
         LeaveReason::Shutdown => Recorded::Admin(AdminCommand::Shutdown),
+        LeaveReason::Banned => {
+            let ban = Ban { target: Target::Identity("ben".into()), with_address: false, lasts: None };
+            assert_eq!(world.operate(Moderation::Ban(ban)), Ok(()));
+            return;
+        }
         LeaveReason::DuplicateIdentity => {
             world.join("standup", "Ben");
             return;
@@ -129,6 +135,7 @@ fn whatever_ends_somebody_they_the_others_the_figures_and_the_explanation_tell_t
         (LeaveReason::Error, "an error of the server's"),
         (LeaveReason::MadeWay, "made way for somebody else"),
         (LeaveReason::DuplicateIdentity, "joined again from another window"),
+        (LeaveReason::Banned, "banned by a moderator or the operator"),
     ];
     assert_eq!(explained_by.map(|(reason, _)| reason), LeaveReason::ALL);
     for (reason, words) in explained_by {

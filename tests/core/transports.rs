@@ -96,6 +96,8 @@ impl Hall {
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
             grants: Grants::OPEN,
+            is_invited: false,
+            host: None,
         };
         if has_transport {
             self.room.handle(now, RoomInput::Join(None, admission, join), &mut self.outbox);

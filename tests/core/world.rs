@@ -2,7 +2,7 @@
 //! endpoints, all under one virtual clock. Datagrams arrive at once; time jumps to the next deadline.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
@@ -11,15 +11,18 @@ use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, Si
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RedEncoder, RedundantBlock, RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
-use strait::core::command::{Command, EncodingRequest, Join, Lifeline, PublicationRequest, Resume, Source};
+use strait::core::command::{
+    Command, EncodingRequest, Join, Lifeline, Moderation, PublicationRequest, Resume, Source,
+};
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
 use strait::core::grants::Grants;
-use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
+use strait::core::ids::{ConnectionId, DtlsSession, RequestId, RoomId, TrackId};
 use strait::core::input::{AdminCommand, Admission, DtlsEvent, Shedding};
 use strait::core::output::DtlsRequest;
 use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::profile::Profile;
+use strait::core::room_options::RoomChange;
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch};
 use strait::wire::classify::{DatagramKind, classify};
@@ -172,6 +175,8 @@ pub enum Recorded {
     ConnectionLost(ConnectionId),
     Dtls(DtlsSession, DtlsEvent),
     Admin(AdminCommand),
+    Operate(RoomId, Moderation),
+    MakeRoom(RoomId, RoomChange),
     Shed(Shedding),
     Timeout,
     /// The outputs were drained here.
@@ -188,6 +193,10 @@ pub struct World {
     pub lifeline: Lifeline,
     /// What people who join from now on may do.
     pub grants: Grants,
+    /// Whether the tokens of people who join from now on are for that very room.
+    pub is_invited: bool,
+    /// The address by which people who join from now on could be banned.
+    pub host: Option<IpAddr>,
     /// What is known of people who join from now on, besides their names.
     pub profile: Profile,
     /// What carries everyone's datagrams.
@@ -252,6 +261,8 @@ fn feed(sfu: &mut Sfu, now: Instant, input: Recorded) {
         }
         Recorded::ConnectionLost(connection) => sfu.handle_input(now, Input::ConnectionLost(connection)),
         Recorded::Dtls(session, event) => sfu.handle_input(now, Input::Dtls { session, event }),
+        Recorded::Operate(room, moderation) => sfu.handle_input(now, Input::Operate(room, moderation)),
+        Recorded::MakeRoom(room, change) => sfu.handle_input(now, Input::MakeRoom(room, change)),
         Recorded::Admin(command) => sfu.handle_input(now, Input::Admin(command)),
         Recorded::Shed(shedding) => sfu.handle_input(now, Input::Shed(shedding)),
         Recorded::Timeout => sfu.handle_input(now, Input::Timeout),
@@ -328,6 +339,8 @@ impl World {
             lifeline: Lifeline::Signalling,
             grants: Grants::OPEN,
             profile: Profile::default(),
+            is_invited: false,
+            host: None,
             carrier: Carrier::Udp,
             network: None,
             identity,
@@ -397,6 +410,8 @@ impl World {
             auto_subscribe: true,
             lifeline: self.lifeline,
             grants: self.grants,
+            is_invited: self.is_invited,
+            host: self.host,
         };
         let request = self.next_request();
         self.input(Recorded::Join(self.clients[client].connection, request, admission, join));
@@ -414,6 +429,24 @@ impl World {
         let request = self.next_request();
         self.input(Recorded::Command(connection, request, command));
         self.settle();
+    }
+
+    /// A back end does something to the room that everybody is in, and learns what became of it.
+    pub fn operate(&mut self, moderation: Moderation) -> Result<(), RefusalCode> {
+        let room: RoomId = "standup".parse().expect("a room id");
+        self.record.push((self.now - self.start, Recorded::Operate(room.clone(), moderation.clone())));
+        let done = self.sfu.operate(self.now, &room, moderation);
+        self.settle();
+        done.map_err(|refusal| refusal.code)
+    }
+
+    /// A back end makes that room ahead of time, or changes it.
+    pub fn make_room(&mut self, change: RoomChange) -> Result<(), RefusalCode> {
+        let room: RoomId = "standup".parse().expect("a room id");
+        self.record.push((self.now - self.start, Recorded::MakeRoom(room.clone(), change.clone())));
+        let done = self.sfu.make_room(self.now, &room, change);
+        self.settle();
+        done.map_err(|refusal| refusal.code)
     }
 
     /// Something happens to the core.

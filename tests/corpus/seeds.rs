@@ -74,6 +74,9 @@ pub fn all() -> Vec<Seed> {
     for (name, text) in MESSAGES {
         add("signalling", name, text.into());
     }
+    for (name, text) in CLAIMS {
+        add("token", name, text.into());
+    }
     for (name, text) in REQUESTS {
         add("http", name, text.replace('\n', "\r\n").into());
     }
@@ -541,6 +544,23 @@ const MESSAGES: [(&str, &str); 12] = [
     ("ping", r#"{"type":"ping","id":"x"}"#),
     ("leave", r#"{"type":"leave","id":9007199254740993}"#),
     ("mistyped", r#"{"type":"offfer","id":{},"data":[]}"#),
+];
+
+const CLAIMS: [(&str, &str); 5] = [
+    (
+        "livekit",
+        r#"{"iss":"K","sub":"anna","name":" Anna ","nbf":1,"exp":1800000000,"metadata":"{}","attributes":{"seat":"3"},"video":{"roomJoin":true,"room":"standup","canPublishSources":["microphone","screen_share"],"canUpdateOwnMetadata":true}}"#,
+    ),
+    (
+        "moderator",
+        r#"{"jti":"ben","exp":1800000000.5,"video":{"roomJoin":true,"roomAdmin":true,"roomCreate":true,"roomList":true,"hidden":true,"canPublish":false,"canSubscribe":null}}"#,
+    ),
+    (
+        "plain",
+        r#"{"userId":7,"roomId":"standup","permissions":["produce","consume","moderate"],"exp":1800000000}"#,
+    ),
+    ("token", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbm5hIn0.AAAA"),
+    ("none", "eyJhbGciOiJub25lIn0.e30."),
 ];
 
 const REQUESTS: [(&str, &str); 9] = [

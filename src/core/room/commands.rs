@@ -8,7 +8,6 @@ use crate::core::event::{Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::{ParticipantId, ParticipantKey, RequestId};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
-use crate::core::profile::ProfileChange;
 
 /// Returns the refusal of what somebody's token does not allow.
 fn not_permitted(what: &str) -> Refusal {
@@ -57,20 +56,20 @@ impl Room {
                 return;
             }
             Command::Moderate(Moderation::End) => {
-                // They are told first, as when they leave.
+                // They are told first, as when they leave. Nothing of it can be refused.
                 outbox.event(from, Event::Done(request));
-                self.close(now, LeaveReason::RoomClosed, outbox);
+                let _ = self.moderate(now, Some(from), Moderation::End, outbox);
                 return;
             }
-            Command::Moderate(Moderation::Remove(id)) => self.remove_other(now, from, id, outbox),
-            Command::Moderate(Moderation::Mute(track)) => self.mute_other(now, from, track, outbox),
+            Command::Moderate(moderation) => self.moderate(now, Some(from), moderation, outbox),
             Command::Mute { track, muted } => self.mute(now, from, track, muted, outbox),
             Command::Subscribe(track) => self.subscribe(now, from, track, outbox),
             Command::Unsubscribe(track) => self.unsubscribe(now, from, track, outbox),
             Command::Pause { track, paused } => self.pause(now, from, track, paused),
             Command::Pin { track, pinned } => self.pin(now, from, track, pinned),
             Command::Prefer(preferences) => self.prefer(now, from, &preferences),
-            Command::UpdateProfile(change) => self.update_profile(from, &change, outbox),
+            Command::UpdateProfile(change) => self.change_profile(from, &change, false, outbox),
+            Command::Report { about, reason, text } => self.report(now, from, (about, reason, text), outbox),
             Command::Data { to, topic, payload } => {
                 self.pass_data(from, to.as_deref(), &topic, &payload, outbox)
             }
@@ -98,45 +97,6 @@ impl Room {
             _ => (true, ""),
         };
         if granted { Ok(()) } else { Err(not_permitted(what)) }
-    }
-
-    fn remove_other(
-        &mut self,
-        now: Instant,
-        from: ParticipantKey,
-        id: ParticipantId,
-        outbox: &mut Outbox,
-    ) -> Result<(), Refusal> {
-        let key = self.by_id.get(&id).copied().filter(|key| *key != from);
-        let key = key.ok_or_else(|| {
-            Refusal::new(
-                RefusalCode::UnknownParticipant,
-                "there is nobody else of that id in the room",
-                "name a participant that the room lists; use `leave` for yourself",
-            )
-        })?;
-        self.expel(now, key, LeaveReason::Removed, outbox);
-        Ok(())
-    }
-
-    /// Changes somebody's own profile, and tells the others.
-    fn update_profile(
-        &mut self,
-        from: ParticipantKey,
-        change: &ProfileChange,
-        outbox: &mut Outbox,
-    ) -> Result<(), Refusal> {
-        let participant = &mut self.participants[from.0];
-        let profile = participant
-            .profile
-            .changed(change)
-            .map_err(|rule| Refusal::new(RefusalCode::PayloadTooLarge, rule, "say less about yourself"))?;
-        if std::mem::replace(&mut participant.profile, profile.clone()) != profile {
-            let updated =
-                Event::ParticipantUpdated(participant.id, Box::new(profile), participant.grants.role());
-            self.tell_others_of(from, &updated, outbox);
-        }
-        Ok(())
     }
 
     fn pass_data(

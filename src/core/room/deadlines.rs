@@ -73,10 +73,10 @@ impl Room {
         let due = self.room_deadline().filter(|deadline| deadline.at <= now);
         if let Some(Deadline { timer, .. }) = due {
             self.fired.push(Fired { timer, member: None });
-            if timer == Timer::RoomEmpty {
-                self.ended = true;
-            } else {
-                self.step(now, Owner::Room, outbox, |room, outbox| room.look_who_speaks(now, outbox));
+            match timer {
+                Timer::RoomEmpty => self.ended = true,
+                Timer::Waiting => self.give_up_waiting(now, false, outbox),
+                _ => self.step(now, Owner::Room, outbox, |room, outbox| room.look_who_speaks(now, outbox)),
             }
         }
         if !self.ended {
@@ -84,14 +84,24 @@ impl Room {
         }
     }
 
-    /// What the room itself waits for: its end, while nobody is in it; otherwise who speaks.
+    /// Returns how long the room stays when nobody is in it.
+    pub(super) fn empty_timeout(&self) -> Duration {
+        self.options.empty_timeout.unwrap_or(self.settings.empty_timeout)
+    }
+
+    /// What the room itself waits for: its end, while nobody is in it; otherwise who speaks; and that somebody lets in those who
+    /// wait.
     fn room_deadline(&self) -> Option<Deadline> {
-        match self.empty_since {
+        let own = match self.empty_since {
             None => self.floor.deadline(),
+            // A time that is further off than the clock goes never comes.
             Some(since) => {
-                Some(Deadline { at: since + self.settings.empty_timeout, timer: Timer::RoomEmpty })
+                let at = since.checked_add(self.empty_timeout());
+                at.map(|at| Deadline { at, timer: Timer::RoomEmpty })
             }
-        }
+        };
+        let given_up = self.waiting.iter().map(|waiting| waiting.until).min();
+        sooner(own, given_up.map(|at| Deadline { at, timer: Timer::Waiting }))
     }
 
     /// Does what is due for one member and on each of their transports.

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use tracing::{debug, info};
 
+use super::door::Door;
 use super::{Owner, Room};
-use crate::core::command::{Join, Lifeline, MediaKind, Resume};
+use crate::core::command::{Join, MediaKind, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
@@ -51,7 +52,8 @@ impl Room {
     /// # Errors
     /// Everybody in the room is in the call, and it has as many participants as it may.
     fn find_place(&mut self, now: Instant, is_hidden: bool, outbox: &mut Outbox) -> Result<(), Refusal> {
-        let most = self.settings.participants_per_room_max;
+        let allowed = self.settings.participants_per_room_max;
+        let most = self.options.participants_max.map_or(allowed, |most| most.min(allowed));
         // Whoever is hidden takes no place from people, but there are no more of the hidden than there may be of the others.
         if self.count(is_hidden) >= most {
             self.remove_idlest(now, outbox);
@@ -65,6 +67,22 @@ impl Room {
             format!("the room is full: it has its {there} participants"),
             "wait until somebody leaves, or use another room",
         ))
+    }
+
+    /// Takes somebody who asks to join: they come in, or wait, or stay out.
+    pub(super) fn come(
+        &mut self,
+        now: Instant,
+        request: Option<RequestId>,
+        admission: Admission,
+        join: Join,
+        outbox: &mut Outbox,
+    ) {
+        match self.door(now, &join) {
+            Ok(Door::Open) => self.join(now, request, admission, join, Connection::Transport, outbox),
+            Ok(Door::Wait) => self.knock(now, request, admission, join, outbox),
+            Err(refusal) => outbox.outputs.push(RoomOutput::Refused(request, refusal)),
+        }
     }
 
     pub(super) fn join(
@@ -83,9 +101,9 @@ impl Room {
             return;
         }
         let rng = Rng::new(admission.entropy);
-        let auto_subscribe = join.auto_subscribe && join.grants.subscribe;
         let mut participant =
-            Participant::new(now, self.settings.epoch, rng, join.profile, auto_subscribe, join.lifeline);
+            Participant::new(now, self.settings.epoch, rng, join.profile, join.auto_subscribe, join.lifeline);
+        participant.host = join.host;
         participant.grants = grants;
         let id = participant.id;
         if self.by_id.contains_key(&id) {
@@ -100,7 +118,7 @@ impl Room {
             }
             Connection::None => None,
         };
-        if participant.auto_subscribe {
+        if participant.auto_subscribe && grants.subscribe {
             for (track, kind, muted) in self.tracks_in_order() {
                 participant.subscribe(track, kind, muted);
             }
@@ -123,6 +141,7 @@ impl Room {
         outbox.event(key, Event::Joined(request, Box::new(joined)));
         self.tell_speakers(key, outbox);
         self.tell_qualities(key, outbox);
+        self.tell_of_waiting(key, outbox);
         self.order.push(key);
         let newcomer = self.info(&self.participants[key.0]);
         self.tell_others_of(key, &Event::ParticipantJoined(newcomer), outbox);
@@ -150,18 +169,9 @@ impl Room {
     }
 
     /// Removes whoever is in the room with the identity of somebody who joins: it is they themselves, from another window or
-    /// device, or their older connection after a break that nobody noticed. Encoders and viewers without signalling may stand
-    /// beside their owner, and beside each other.
+    /// device, or their older connection after a break that nobody noticed.
     fn replace_older(&mut self, now: Instant, join: &Join, outbox: &mut Outbox) {
-        let Some(identity) = join.profile.identity.as_ref() else { return };
-        if join.lifeline != Lifeline::Signalling {
-            return;
-        }
-        let is_older = |key: &&ParticipantKey| {
-            let other = &self.participants[key.0];
-            other.lifeline == Lifeline::Signalling && other.profile.identity.as_ref() == Some(identity)
-        };
-        if let Some(&older) = self.order.iter().find(is_older) {
+        if let Some(older) = self.older(join) {
             self.expel(now, older, LeaveReason::DuplicateIdentity, outbox);
             // The room goes on even if it is empty for a moment: the newcomer is about to enter.
             self.ended = false;
@@ -188,6 +198,7 @@ impl Room {
             slots_max: self.settings.slots_max,
             resume_seconds: self.settings.resume_timeout.as_secs(),
             grants: participant.grants,
+            room_state: self.options.state(),
             participants: others.map(|other| self.info(&self.participants[other.0])).collect(),
         }
     }
@@ -238,6 +249,7 @@ impl Room {
         self.remind(key, outbox);
         self.tell_speakers(key, outbox);
         self.tell_qualities(key, outbox);
+        self.tell_of_waiting(key, outbox);
         if self.participants[key.0].media_lost {
             outbox.event(key, Event::ParticipantMediaLost(id));
         }
@@ -312,7 +324,7 @@ impl Room {
             self.empty_since = self.empty_since.or(Some(now));
             self.arm(now, Owner::Room);
             // With a time-out of zero the room ends at once rather than in the next pass.
-            self.ended = self.settings.empty_timeout.is_zero();
+            self.ended = self.empty_timeout().is_zero();
         }
     }
 

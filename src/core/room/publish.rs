@@ -301,15 +301,15 @@ impl Room {
         Ok(())
     }
 
-    /// Mutes somebody else's track. They are told, too.
+    /// Mutes a track of somebody else than `by`. They are told, too.
     pub(super) fn mute_other(
         &mut self,
         now: Instant,
-        from: ParticipantKey,
+        by: Option<ParticipantKey>,
         track: TrackId,
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
-        let key = self.others_track(from, track)?;
+        let key = self.moderated_track(by, track)?;
         let owner = self.publications[key.0].owner;
         if self.set_muted(now, key, true, outbox) {
             let participant = self.participants[owner.0].id;

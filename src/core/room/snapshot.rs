@@ -190,6 +190,9 @@ impl Room {
         RoomSnapshot {
             room: self.id.clone(),
             age: now.saturating_duration_since(self.created),
+            options: self.options.clone(),
+            waiting: self.waiting.len(),
+            bans: self.bans.len(),
             participants: participants.collect(),
         }
     }

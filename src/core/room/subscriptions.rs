@@ -30,6 +30,18 @@ impl Room {
         if self.publications[key.0].owner == from { Err(unknown_track()) } else { Ok(key) }
     }
 
+    /// Finds a track that a moderator does something to, or the operator with `None`: any but the moderator's own.
+    pub(super) fn moderated_track(
+        &self,
+        by: Option<ParticipantKey>,
+        track: TrackId,
+    ) -> Result<PublicationKey, Refusal> {
+        match by {
+            Some(by) => self.others_track(by, track),
+            None => self.by_track.get(&track).copied().ok_or_else(unknown_track),
+        }
+    }
+
     /// Finds somebody else's track that a member is subscribed to.
     pub(super) fn subscribed_track(
         &self,
@@ -70,10 +82,14 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
         self.others_track(from, track)?;
-        let participant = &mut self.participants[from.0];
         // Kept even without a subscription, so that a member who receives all tracks does not get it after all.
-        participant.unsubscribed.insert(track);
-        if let Some(subscription) = participant.subscriptions.remove(track) {
+        self.participants[from.0].unsubscribed.insert(track);
+        self.end_subscription(now, from, track, outbox);
+        Ok(())
+    }
+
+    fn end_subscription(&mut self, now: Instant, from: ParticipantKey, track: TrackId, outbox: &mut Outbox) {
+        if let Some(subscription) = self.participants[from.0].subscriptions.remove(track) {
             if let SubscriptionState::Slot(slot) = subscription.state
                 && !mutated!(SlotLeaked)
             {
@@ -82,7 +98,30 @@ impl Room {
             }
             self.slot_maps.push(from);
         }
-        Ok(())
+    }
+
+    /// Ends all subscriptions of a member, who may not receive anything any more.
+    pub(super) fn unsubscribe_from_all(&mut self, now: Instant, from: ParticipantKey, outbox: &mut Outbox) {
+        let subscriptions = self.participants[from.0].subscriptions.iter();
+        for track in subscriptions.map(|(track, _)| track).collect::<Vec<_>>() {
+            self.end_subscription(now, from, track, outbox);
+        }
+    }
+
+    /// Subscribes a member who may receive tracks now to all that they would have been subscribed to.
+    pub(super) fn subscribe_to_all(&mut self, now: Instant, from: ParticipantKey, outbox: &mut Outbox) {
+        let participant = &self.participants[from.0];
+        if !participant.auto_subscribe {
+            return;
+        }
+        let wanted = |key: &PublicationKey| {
+            let publication = &self.publications[key.0];
+            publication.owner != from && !participant.unsubscribed.contains(&publication.track)
+        };
+        let others = self.order.iter().flat_map(|key| &self.participants[key.0].publications);
+        for publication in others.copied().filter(wanted).collect::<Vec<_>>() {
+            self.subscribe_to(now, from, publication, outbox);
+        }
     }
 
     pub(super) fn pause(
@@ -109,7 +148,9 @@ impl Room {
         let owner = self.publications[key.0].owner;
         for other in self.order.clone() {
             // Also to somebody whose signalling is broken: the track is there when they are back.
-            if other != owner && self.participants[other.0].auto_subscribe && !mutated!(LateTrackNotOffered) {
+            let Participant { auto_subscribe, grants, .. } = &self.participants[other.0];
+            let is_subscribed = *auto_subscribe && grants.subscribe;
+            if other != owner && is_subscribed && !mutated!(LateTrackNotOffered) {
                 self.subscribe_to(now, other, key, outbox);
             }
         }

@@ -22,6 +22,8 @@ fn a_panic_in_one_participants_step_ends_that_participant_alone() {
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
             grants: Grants::OPEN,
+            is_invited: false,
+            host: None,
         };
         room.handle(now, RoomInput::Join(None, admission, join), &mut outbox);
     }

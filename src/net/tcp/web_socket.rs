@@ -22,11 +22,6 @@ const READ_BUFFER_BYTES: usize = 1024;
 /// How long a goodbye may take before the connection is ended without it.
 pub const LINGER: Duration = Duration::from_secs(2);
 
-/// With so much of its time left, a token is replaced by a new one.
-const RENEW_BEFORE_SECONDS: u64 = 5 * 60;
-/// For so long the new one is valid.
-const RENEWED_FOR_SECONDS: u64 = 10 * 60;
-
 /// What came from the client.
 #[derive(Debug)]
 pub enum Incoming {
@@ -219,15 +214,12 @@ impl Socket {
     /// connection breaks, or the server is started again, they come back by it.
     fn renew_pass(&mut self, config: &ShellConfig) {
         let now = clock::unix().as_secs();
-        let Some(pass) = self.pass.as_mut().filter(|pass| pass.expires < now + RENEW_BEFORE_SECONDS) else {
-            return;
-        };
-        let renewed = Pass { expires: now + RENEWED_FOR_SECONDS, ..pass.clone() };
-        if self.front_end.has_joined()
+        let renewed = self.pass.as_ref().and_then(|pass| pass.renewed(now));
+        if let Some(renewed) = renewed.filter(|_| self.front_end.has_joined())
             && let Some(token) = config.gate.sign(&renewed)
         {
             let text = native::encode_token(&token, renewed.expires);
-            *pass = renewed;
+            self.pass = Some(renewed);
             self.send(text);
         }
     }

@@ -3,7 +3,7 @@
 use crate::core::event::RefusalCode;
 
 /// Every error code, in the order of `docs/protocol.md`.
-pub const CODES: [RefusalCode; 24] = [
+pub const CODES: [RefusalCode; 28] = [
     RefusalCode::BadMessage,
     RefusalCode::UnknownType,
     RefusalCode::MessageTooLarge,
@@ -20,6 +20,10 @@ pub const CODES: [RefusalCode; 24] = [
     RefusalCode::Unauthorized,
     RefusalCode::NotPermitted,
     RefusalCode::NoSuchRoom,
+    RefusalCode::RoomLocked,
+    RefusalCode::Banned,
+    RefusalCode::TurnedAway,
+    RefusalCode::NobodyAnswered,
     RefusalCode::BadOffer,
     RefusalCode::TooManyTracks,
     RefusalCode::UnknownTrack,
@@ -49,6 +53,10 @@ pub fn code_text(code: RefusalCode) -> &'static str {
         RefusalCode::Unauthorized => "unauthorized",
         RefusalCode::NotPermitted => "not-permitted",
         RefusalCode::NoSuchRoom => "no-such-room",
+        RefusalCode::RoomLocked => "room-locked",
+        RefusalCode::Banned => "banned",
+        RefusalCode::TurnedAway => "turned-away",
+        RefusalCode::NobodyAnswered => "nobody-answered",
         RefusalCode::BadOffer => "bad-offer",
         RefusalCode::TooManyTracks => "too-many-tracks",
         RefusalCode::UnknownTrack => "unknown-track",

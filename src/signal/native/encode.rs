@@ -5,12 +5,16 @@ use serde::Serialize;
 use super::code::{code_text, is_fatal};
 use super::messages::{
     AnswerData, BitrateData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData,
-    EncodingsData, Envelope, ErrorData, JoinedData, Json, LayersData, LeftData, MutedData, Nothing,
-    ParticipantData, ParticipantIdData, QualityData, RelayedData, RemovedData, ResumedData, ServerFacts,
-    SlotMapData, SpeakersData, Text, TokenData, TrackData, UpdatedData, own_publications,
+    EncodingsData, Envelope, ErrorData, JoinedData, Json, KnockingData, LayersData, LeftData, MutedData,
+    Nothing, ParticipantData, ParticipantIdData, PermissionsChangedData, QualityData, RelayedData,
+    RemovedData, ResumedData, RoomStateData, ServerFacts, SlotMapData, SpeakersData, Text, TokenData,
+    TrackData, UpdatedData, WaitingRoomData, own_publications,
 };
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
+
+/// What somebody is told who has come to the door of a room that lets people wait.
+const WAITING: &str = "You wait until somebody who runs the call lets you in.";
 
 /// Returns the message for an event. `server` goes into `joined` and `resumed` and is ignored otherwise.
 pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
@@ -72,6 +76,13 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::ParticipantUpdated(id, profile, role) => {
             news("participant-updated", UpdatedData::new(id, profile, *role))
         }
+        Event::PermissionsChanged { grants, ended } => {
+            news("permissions-changed", PermissionsChangedData::new(*grants, ended))
+        }
+        Event::RoomUpdated(state) => news("room-updated", RoomStateData::new(state)),
+        Event::Waiting(id) => news("waiting", WaitingRoomData { participant_id: Text(id), message: WAITING }),
+        Event::Knocking(id, profile) => news("knocking", KnockingData::new(id, profile)),
+        Event::KnockingOver(id) => news("knocking-over", ParticipantIdData::new(id)),
         Event::Speakers(speakers) => news("speakers", SpeakersData::new(speakers)),
     }
 }
@@ -114,6 +125,7 @@ fn encode_closing(reason: ClosingReason) -> String {
         LeaveReason::RoomClosed => ("The call was ended for everybody.", false),
         LeaveReason::Shutdown => ("The server is stopping.", true),
         // Coming back by itself, each of two windows would push the other out for ever.
+        LeaveReason::Banned => ("You were removed from the room, and may not come back.", false),
         LeaveReason::DuplicateIdentity => ("You have joined this room from another window or device.", false),
         LeaveReason::MadeWay => ("You were away, and somebody else needed the place.", true),
         // The protocol has `closing` for decisions and time-outs; something that broke is an error.

@@ -211,7 +211,16 @@ impl FrontEnd {
 
     /// Takes an event of the core's that has been put into words.
     pub fn told(&mut self, event: &Event, say: String) -> Reaction {
-        self.has_joined |= entered(event).is_some();
+        match event {
+            // Whoever waits to be let in has nothing to say, as whoever has joined.
+            Event::Joined(..) | Event::Resumed(..) | Event::Waiting(_) => self.has_joined = true,
+            Event::Refused(_, refusal)
+                if matches!(refusal.code, RefusalCode::TurnedAway | RefusalCode::NobodyAnswered) =>
+            {
+                self.has_joined = false;
+            }
+            _ => {}
+        }
         match event {
             Event::Joined(_, joined) => self.others = joined.participants.len(),
             Event::Resumed(_, resumed) => self.others = resumed.joined.participants.len(),

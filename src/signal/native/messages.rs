@@ -16,6 +16,7 @@ use crate::core::grants::{Grants, Role};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::profile::Profile;
 use crate::core::quality::{Mos, Quality};
+use crate::core::room_options::RoomState;
 
 /// What a client that joins is told about the server.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,6 +25,8 @@ pub struct ServerFacts<'a> {
     pub ice_servers: &'a [IceServer],
     /// Whether the server's certificate is self-signed.
     pub is_self_signed: bool,
+    /// Whether anybody may come in without a token.
+    pub is_open: bool,
 }
 
 /// An entry of `joined.iceServers`, as `RTCPeerConnection` takes it.
@@ -92,10 +95,12 @@ pub(super) struct JoinedData<'a> {
     pub(super) role: &'static str,
     pub(super) ice_servers: &'a [IceServer],
     pub(super) self_signed: bool,
+    pub(super) open: bool,
     pub(super) slots: CountsData,
     pub(super) max_slots: CountsData,
     pub(super) resume_seconds: u64,
     pub(super) permissions: PermissionsData,
+    pub(super) room_state: RoomStateData<'a>,
     pub(super) participants: Vec<ParticipantData<'a>>,
     pub(super) server: &'static str,
 }
@@ -111,10 +116,12 @@ impl<'a> JoinedData<'a> {
             role: joined.grants.role().as_str(),
             ice_servers: server.ice_servers,
             self_signed: server.is_self_signed,
+            open: server.is_open,
             slots: CountsData::new(joined.slots),
             max_slots: CountsData::new(joined.slots_max),
             resume_seconds: joined.resume_seconds,
             permissions: PermissionsData::new(joined.grants),
+            room_state: RoomStateData::new(&joined.room_state),
             participants: joined.participants.iter().map(ParticipantData::new).collect(),
             server: concat!("strait ", env!("CARGO_PKG_VERSION")),
         }
@@ -180,6 +187,75 @@ pub(super) struct UpdatedData<'a> {
 impl<'a> UpdatedData<'a> {
     pub(super) fn new(participant: &'a ParticipantId, profile: &'a Profile, role: Role) -> Self {
         Self { participant_id: Text(participant), profile: ProfileData::new(profile), role: role.as_str() }
+    }
+}
+
+/// What is set for a room.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RoomStateData<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    metadata: &'a str,
+    locked: bool,
+    waiting_room: bool,
+}
+
+impl<'a> RoomStateData<'a> {
+    pub(super) fn new(state: &'a RoomState) -> Self {
+        let RoomState { metadata, locked, waiting_room } = state;
+        Self { metadata, locked: *locked, waiting_room: *waiting_room }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct PermissionsChangedData {
+    permissions: PermissionsData,
+    role: &'static str,
+    ended: Vec<EndedData>,
+    message: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EndedData {
+    track_id: Text<TrackId>,
+    source: &'static str,
+}
+
+impl PermissionsChangedData {
+    pub(super) fn new(grants: Grants, ended: &[(TrackId, Source)]) -> Self {
+        let sources: Vec<&str> = ended.iter().map(|(_, source)| source.as_str()).collect();
+        let message = if sources.is_empty() {
+            "What you may do in this room has changed.".to_owned()
+        } else {
+            format!("You may not publish this any more, and it has ended: {}.", sources.join(", "))
+        };
+        let ended = ended
+            .iter()
+            .map(|(track, source)| EndedData { track_id: Text(*track), source: source.as_str() })
+            .collect();
+        Self { permissions: PermissionsData::new(grants), role: grants.role().as_str(), ended, message }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WaitingRoomData<'a> {
+    pub(super) participant_id: Text<&'a ParticipantId>,
+    pub(super) message: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct KnockingData<'a> {
+    participant_id: Text<&'a ParticipantId>,
+    #[serde(flatten)]
+    profile: ProfileData<'a>,
+}
+
+impl<'a> KnockingData<'a> {
+    pub(super) fn new(id: &'a ParticipantId, profile: &'a Profile) -> Self {
+        Self { participant_id: Text(id), profile: ProfileData::new(profile) }
     }
 }
 

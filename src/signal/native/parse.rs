@@ -2,6 +2,7 @@
 //! can rely on it, and every refusal names the field.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::fields::{Field, Fields};
 use super::{ClientMessage, SERVED_VERSIONS};
@@ -11,15 +12,17 @@ use crate::core::command::{
 };
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
+use crate::core::moderation::{Ban, PermissionsChange};
 use crate::core::negotiation::streams::is_rid;
 use crate::core::profile::ProfileChange;
+use crate::core::room_options::RoomChange;
 use crate::limits::{
-    DATA_PAYLOAD_BYTES_MAX, ENCODINGS_MAX, PREFERENCES_MAX, REQUEST_ID_BYTES_MAX, SDP_BYTES_MAX,
-    SDP_SECTIONS_MAX, TOPIC_CHARS_MAX,
+    DATA_PAYLOAD_BYTES_MAX, ENCODINGS_MAX, PREFERENCES_MAX, REPORT_CHARS_MAX, REQUEST_ID_BYTES_MAX,
+    SDP_BYTES_MAX, SDP_SECTIONS_MAX, TOPIC_CHARS_MAX,
 };
 
 /// Every `type` that a client may send.
-pub(super) const REQUEST_TYPES: [&str; 16] = [
+pub(super) const REQUEST_TYPES: [&str; 25] = [
     "join",
     "resume",
     "offer",
@@ -32,8 +35,17 @@ pub(super) const REQUEST_TYPES: [&str; 16] = [
     "data",
     "update-profile",
     "mute-track",
+    "stop-track",
     "remove-participant",
+    "ban-participant",
+    "lift-bans",
+    "set-permissions",
+    "lock-room",
+    "set-waiting-room",
+    "admit",
+    "turn-away",
     "end-call",
+    "report",
     "ping",
     "leave",
 ];
@@ -58,6 +70,9 @@ const PIXELS_FORM: &str = "a number of pixels, 1–65535";
 const FRAME_RATE_FORM: &str = "a number of pictures a second, 1–65535";
 const PRIORITY_FORM: &str = "`very-low`, `low`, `medium` or `high`";
 const BITRATE_FORM: &str = "a number of bits per second, 1–4294967295";
+const SOURCES_FORM: &str = "a list of `microphone`, `camera`, `screen` and `screen-audio`";
+const SECONDS_FORM: &str = "a number of seconds, 1–4294967295";
+const REPORT_FORM: &str = "a string of at most 2,000 characters";
 const TEXT_FORM: &str = "a string";
 const TOPIC_FORM: &str = "a string of 1–64 characters";
 const TO_FORM: &str = "a list of participant ids; leave it out to reach everyone";
@@ -108,13 +123,12 @@ fn body(message: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessag
         "prefer" => prefer(&data)?,
         "data" => relayed_data(&data)?,
         "update-profile" => update_profile(&data)?,
-        "mute-track" => Command::Moderate(Moderation::Mute(track(&data)?)),
-        "remove-participant" => Command::Moderate(Moderation::Remove(participant(
-            &data.required("participantId", PARTICIPANT_FORM)?,
-        )?)),
-        "end-call" => Command::Moderate(Moderation::End),
+        "report" => report(&data)?,
         "leave" => Command::Leave,
-        _ => return Err(unknown_type(&kind_field, &kind)),
+        other => match moderation(other, &data)? {
+            Some(moderation) => Command::Moderate(moderation),
+            None => return Err(unknown_type(&kind_field, &kind)),
+        },
     };
     Ok(ClientMessage::Command { request, command })
 }
@@ -195,10 +209,7 @@ fn offer(data: &Fields<'_>) -> Result<Command, Refusal> {
 fn publication(item: &Field<'_>) -> Result<PublicationRequest, Refusal> {
     let fields = item.object()?;
     let mid = mid(&fields.required("mid", MID_FORM)?)?;
-    let source_field = fields.required("source", SOURCE_FORM)?;
-    let name = source_field.string(SOURCE_FORM)?;
-    let source = Source::ALL.into_iter().find(|source| source.as_str() == name);
-    let source = source.ok_or_else(|| source_field.wrong(SOURCE_FORM))?;
+    let source = source(&fields.required("source", SOURCE_FORM)?)?;
     let muted = fields.optional("muted").map_or(Ok(false), |field| field.boolean())?;
     let encodings = match fields.optional("encodings") {
         Some(field) => {
@@ -211,6 +222,12 @@ fn publication(item: &Field<'_>) -> Result<PublicationRequest, Refusal> {
         None => Vec::new(),
     };
     Ok(PublicationRequest { mid, source, muted, encodings })
+}
+
+fn source(field: &Field<'_>) -> Result<Source, Refusal> {
+    let name = field.string(SOURCE_FORM)?;
+    let source = Source::ALL.into_iter().find(|source| source.as_str() == name);
+    source.ok_or_else(|| field.wrong(SOURCE_FORM))
 }
 
 fn encoding(item: &Field<'_>) -> Result<EncodingRequest, Refusal> {
@@ -288,6 +305,67 @@ fn relayed_data(data: &Fields<'_>) -> Result<Command, Refusal> {
     Ok(Command::Data { to, topic, payload: payload.into() })
 }
 
+/// Reads what a moderator asks for; `None` if the request is none of a moderator's.
+fn moderation(kind: &str, data: &Fields<'_>) -> Result<Option<Moderation>, Refusal> {
+    let whom = || participant(&data.required("participantId", PARTICIPANT_FORM)?);
+    let room = |change: RoomChange| Moderation::Configure(change);
+    Ok(Some(match kind {
+        "mute-track" => Moderation::Mute(track(data)?),
+        "stop-track" => Moderation::Stop(track(data)?),
+        "remove-participant" => Moderation::Remove(whom()?.into()),
+        "ban-participant" => Moderation::Ban(Ban {
+            target: whom()?.into(),
+            with_address: optional_flag(data, "address")?.unwrap_or(false),
+            lasts: positive(data, "seconds", SECONDS_FORM)?
+                .map(|seconds: u32| Duration::from_secs(seconds.into())),
+        }),
+        "lift-bans" => Moderation::LiftBans(None),
+        "set-permissions" => Moderation::SetPermissions(whom()?.into(), permissions(data)?),
+        "lock-room" => room(RoomChange { locked: Some(flag(data, "locked")?), ..RoomChange::default() }),
+        "set-waiting-room" => {
+            room(RoomChange { waiting_room: Some(flag(data, "enabled")?), ..RoomChange::default() })
+        }
+        "admit" => Moderation::Admit(whom()?),
+        "turn-away" => Moderation::TurnAway(whom()?),
+        "end-call" => Moderation::End,
+        _ => return Ok(None),
+    }))
+}
+
+fn permissions(data: &Fields<'_>) -> Result<PermissionsChange, Refusal> {
+    let publish = match data.optional("publish") {
+        Some(field) => Some(field.list(SOURCES_FORM)?.iter().map(source).collect::<Result<_, _>>()?),
+        None => None,
+    };
+    Ok(PermissionsChange {
+        publish,
+        subscribe: optional_flag(data, "subscribe")?,
+        send_data: optional_flag(data, "sendData")?,
+        update_own_profile: optional_flag(data, "updateOwnProfile")?,
+        moderate: optional_flag(data, "moderate")?,
+    })
+}
+
+fn report(data: &Fields<'_>) -> Result<Command, Refusal> {
+    let reason_field = data.required("reason", TOPIC_FORM)?;
+    let reason = reason_field.string(TOPIC_FORM)?;
+    if reason.is_empty() || reason.chars().count() > TOPIC_CHARS_MAX {
+        return Err(reason_field.wrong(TOPIC_FORM));
+    }
+    let text = match data.optional("text") {
+        Some(field) => {
+            let text = field.string(REPORT_FORM)?;
+            if text.chars().count() > REPORT_CHARS_MAX {
+                return Err(field.wrong(REPORT_FORM));
+            }
+            text
+        }
+        None => String::new(),
+    };
+    let about = participant(&data.required("participantId", PARTICIPANT_FORM)?)?;
+    Ok(Command::Report { about, reason, text })
+}
+
 fn update_profile(data: &Fields<'_>) -> Result<Command, Refusal> {
     let attributes = match data.optional("attributes") {
         Some(field) => field.object()?.texts(TEXT_FORM)?,
@@ -319,6 +397,10 @@ fn participant(field: &Field<'_>) -> Result<ParticipantId, Refusal> {
 fn track(data: &Fields<'_>) -> Result<TrackId, Refusal> {
     let field = data.required("trackId", TRACK_FORM)?;
     field.string(TRACK_FORM)?.parse().map_err(|_| field.wrong(TRACK_FORM))
+}
+
+fn optional_flag(data: &Fields<'_>, name: &str) -> Result<Option<bool>, Refusal> {
+    data.optional(name).map(|field| field.boolean()).transpose()
 }
 
 fn flag(data: &Fields<'_>, name: &str) -> Result<bool, Refusal> {

@@ -12,8 +12,10 @@ use crate::core::command::{
 use crate::core::event::*;
 use crate::core::grants::{Grants, Role, Sources};
 use crate::core::ids::{Mid, ParticipantId, TrackId};
+use crate::core::moderation::{Ban, PermissionsChange};
 use crate::core::profile::{Profile, ProfileChange};
 use crate::core::quality::{Level, Mos, Quality};
+use crate::core::room_options::{RoomChange, RoomState};
 
 const TRACK: TrackId = TrackId(7);
 const PARTICIPANT: ParticipantId = ParticipantId(9);
@@ -67,6 +69,17 @@ fn valid_messages() -> Vec<String> {
         format!(r#"{{"type":"mute-track","data":{{"trackId":"{T}"}}}}"#),
         format!(r#"{{"type":"remove-participant","data":{{"participantId":"{P}"}}}}"#),
         r#"{"type":"end-call"}"#.into(),
+        format!(r#"{{"type":"stop-track","data":{{"trackId":"{T}"}}}}"#),
+        format!(r#"{{"type":"ban-participant","data":{{"participantId":"{P}","address":true,"seconds":60}}}}"#),
+        r#"{"type":"lift-bans"}"#.into(),
+        format!(
+            r#"{{"type":"set-permissions","data":{{"participantId":"{P}","publish":["camera"],"subscribe":false}}}}"#
+        ),
+        r#"{"type":"lock-room","data":{"locked":true}}"#.into(),
+        r#"{"type":"set-waiting-room","data":{"enabled":true}}"#.into(),
+        format!(r#"{{"type":"admit","data":{{"participantId":"{P}"}}}}"#),
+        format!(r#"{{"type":"turn-away","data":{{"participantId":"{P}"}}}}"#),
+        format!(r#"{{"type":"report","data":{{"participantId":"{P}","reason":"abuse","text":"shouts"}}}}"#),
         r#"{"type":"update-profile","data":{"name":" Anna ","metadata":"{}","attributes":{"seat":"3","hand":""}}}"#.into(),
     ]
 }
@@ -131,10 +144,30 @@ fn every_request_of_the_protocol_is_understood() {
     ];
     let preferences = wishes.map(|wish| Preference { track: TRACK, wish });
     assert_eq!(command(&messages[11]), Command::Prefer(preferences.to_vec()));
-    let moderations = [Moderation::Mute(TRACK), Moderation::Remove(PARTICIPANT), Moderation::End];
+    let minute = Some(std::time::Duration::from_secs(60));
+    let permissions = PermissionsChange {
+        publish: Some(Sources::of(&[Source::Camera])),
+        subscribe: Some(false),
+        ..PermissionsChange::default()
+    };
+    let moderations = [
+        Moderation::Mute(TRACK),
+        Moderation::Remove(PARTICIPANT.into()),
+        Moderation::End,
+        Moderation::Stop(TRACK),
+        Moderation::Ban(Ban { target: PARTICIPANT.into(), with_address: true, lasts: minute }),
+        Moderation::LiftBans(None),
+        Moderation::SetPermissions(PARTICIPANT.into(), permissions),
+        Moderation::Configure(RoomChange { locked: Some(true), ..RoomChange::default() }),
+        Moderation::Configure(RoomChange { waiting_room: Some(true), ..RoomChange::default() }),
+        Moderation::Admit(PARTICIPANT),
+        Moderation::TurnAway(PARTICIPANT),
+    ];
     let attributes = [("seat".to_owned(), "3".to_owned()), ("hand".to_owned(), String::new())].into();
     let change = ProfileChange { name: Some("Anna".into()), metadata: Some("{}".into()), attributes };
-    assert_eq!(command(&messages[15]), Command::UpdateProfile(change));
+    assert_eq!(command(&messages[24]), Command::UpdateProfile(change));
+    let report = Command::Report { about: PARTICIPANT, reason: "abuse".into(), text: "shouts".into() };
+    assert_eq!(command(&messages[23]), report);
     for (text, moderation) in messages[12..].iter().zip(moderations) {
         assert_eq!(command(text), Command::Moderate(moderation));
     }
@@ -329,6 +362,7 @@ fn joined() -> Joined {
         slots_max: SlotCounts { audio: 32, video: 31 },
         resume_seconds: 30,
         grants: Grants { publish: Sources::of(&[Source::Camera]), moderate: true, ..Grants::OPEN },
+        room_state: RoomState { metadata: "{}".into(), locked: true, waiting_room: false },
         participants: vec![ParticipantInfo {
             participant: PARTICIPANT,
             profile: Profile {
@@ -381,12 +415,13 @@ fn events() -> Vec<(Event, Value)> {
     let joined_json = json!({
         "version": 1, "participantId": P, "secret": "s", "room": "r", "name": "Anna", "role": "moderator",
         "iceServers": [{"urls": ["turn:x"], "username": "u", "credential": "c"}, {"urls": ["stun:y"]}],
-        "selfSigned": true,
+        "selfSigned": true, "open": true,
         "slots": {"audio": 4, "video": 3}, "maxSlots": {"audio": 32, "video": 31}, "resumeSeconds": 30,
         "permissions": {
             "publish": ["camera"], "subscribe": true, "sendData": true, "updateOwnProfile": true, "moderate": true,
             "hidden": false,
         },
+        "roomState": {"metadata": "{}", "locked": true, "waitingRoom": false},
         "participants": [participant_json], "server": concat!("strait ", env!("CARGO_PKG_VERSION")),
     });
     let mut resumed_json = joined_json.clone();
@@ -520,6 +555,40 @@ fn events() -> Vec<(Event, Value)> {
             news("participant-updated", json!({"participantId": P, "name": "Ben", "role": "speaker"})),
         ),
         (
+            Event::PermissionsChanged {
+                grants: Grants { publish: Sources::NONE, ..Grants::OPEN },
+                ended: vec![(TRACK, Source::Camera)],
+            },
+            news(
+                "permissions-changed",
+                json!({
+                    "permissions": {
+                        "publish": [], "subscribe": true, "sendData": true, "updateOwnProfile": true,
+                        "moderate": false, "hidden": false,
+                    },
+                    "role": "listener",
+                    "ended": [{"trackId": T, "source": "camera"}],
+                    "message": "You may not publish this any more, and it has ended: camera.",
+                }),
+            ),
+        ),
+        (
+            Event::RoomUpdated(RoomState::default()),
+            news("room-updated", json!({"locked": false, "waitingRoom": false})),
+        ),
+        (
+            Event::Waiting(PARTICIPANT),
+            news(
+                "waiting",
+                json!({"participantId": P, "message": "You wait until somebody who runs the call lets you in."}),
+            ),
+        ),
+        (
+            Event::Knocking(PARTICIPANT, Box::new(Profile::named("Ben"))),
+            news("knocking", json!({"participantId": P, "name": "Ben"})),
+        ),
+        (Event::KnockingOver(PARTICIPANT), news("knocking-over", json!({"participantId": P}))),
+        (
             Event::CannotReceive { track: TRACK, reason: "no AV1".into() },
             news("cannot-receive", json!({"trackId": T, "reason": "no AV1"})),
         ),
@@ -545,6 +614,7 @@ fn events() -> Vec<(Event, Value)> {
         (LeaveReason::Error, "error"),
         (LeaveReason::MadeWay, "made-way"),
         (LeaveReason::DuplicateIdentity, "duplicate-identity"),
+        (LeaveReason::Banned, "banned"),
     ] {
         let json = json!({"participantId": P, "reason": text});
         events.push((Event::ParticipantLeft(PARTICIPANT, reason), news("participant-left", json)));
@@ -552,7 +622,7 @@ fn events() -> Vec<(Event, Value)> {
     events
 }
 
-const CLOSINGS: [(ClosingReason, &str, bool); 11] = [
+const CLOSINGS: [(ClosingReason, &str, bool); 12] = [
     (ClosingReason::Gone(LeaveReason::Shutdown), "shutdown", true),
     (ClosingReason::Gone(LeaveReason::RoomClosed), "room-closed", false),
     (ClosingReason::Gone(LeaveReason::Removed), "removed", false),
@@ -563,6 +633,7 @@ const CLOSINGS: [(ClosingReason, &str, bool); 11] = [
     (ClosingReason::Gone(LeaveReason::ResumeTimeout), "resume-timeout", true),
     (ClosingReason::Gone(LeaveReason::MadeWay), "made-way", true),
     (ClosingReason::Gone(LeaveReason::DuplicateIdentity), "duplicate-identity", false),
+    (ClosingReason::Gone(LeaveReason::Banned), "banned", false),
     (ClosingReason::Replaced, "replaced", false),
 ];
 
@@ -570,7 +641,8 @@ fn encoded(event: &Event) -> Value {
     let full =
         IceServer { urls: vec!["turn:x".into()], username: Some("u".into()), credential: Some("c".into()) };
     let bare = IceServer { urls: vec!["stun:y".into()], username: None, credential: None };
-    let text = encode_event(event, ServerFacts { ice_servers: &[full, bare], is_self_signed: true });
+    let text =
+        encode_event(event, ServerFacts { ice_servers: &[full, bare], is_self_signed: true, is_open: true });
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 

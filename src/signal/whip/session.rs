@@ -260,6 +260,7 @@ mod tests {
     use crate::core::grants::{Grants, Role};
     use crate::core::ids::TrackId;
     use crate::core::profile::Profile;
+    use crate::core::room_options::RoomState;
 
     const ANNA: ParticipantId = ParticipantId(1);
     const CAMERA: TrackId = TrackId(10);
@@ -279,7 +280,7 @@ mod tests {
         let (session, demand) = WhipSession::open(
             side,
             room,
-            ("Studio".into(), Ticket::Granted(Grants::OPEN, None)),
+            ("Studio".into(), Ticket::Granted { grants: Grants::OPEN, profile: None, is_invited: false }),
             offer,
             Choice::default(),
         );
@@ -308,6 +309,7 @@ mod tests {
             slots_max: slots,
             resume_seconds: 0,
             grants: Grants::OPEN,
+            room_state: RoomState::default(),
             participants: vec![anna],
         };
         Event::Joined(None, Box::new(joined))

@@ -43,6 +43,8 @@ impl Endpoint {
             auto_subscribe: self.plan.auto_subscribe,
             lifeline: Lifeline::Signalling,
             grants: Grants::OPEN,
+            is_invited: false,
+            host: None,
         };
         self.ask(Asked::Enter, Signal::Join(join), post);
     }

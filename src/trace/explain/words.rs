@@ -55,6 +55,7 @@ pub fn departure(reason: LeaveReason) -> &'static str {
         LeaveReason::RoomClosed => "was told that the operator closed the room",
         LeaveReason::Shutdown => "was told that the server stops",
         LeaveReason::Error => "was removed after an error of the server's; its log has it",
+        LeaveReason::Banned => "was banned by a moderator or the operator",
         LeaveReason::DuplicateIdentity => "was replaced: they joined again from another window or device",
         LeaveReason::MadeWay => {
             "made way for somebody else: their signalling broke before they were in the call, and there was no other place"

@@ -1,0 +1,4 @@
+//! Tokens and their claims.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| strait_fuzz::run("token", data));
