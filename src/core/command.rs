@@ -197,7 +197,7 @@ pub enum Command {
     UpdateProfile(ProfileChange),
     /// Report somebody to whoever runs the server.
     Report {
-        /// Whom.
+        /// The participant that it is about, who is somebody else.
         about: ParticipantId,
         /// Why, in a word of the application's: 1–64 characters.
         reason: String,

@@ -34,7 +34,7 @@ impl TrackInfo {
 pub struct ParticipantInfo {
     /// The participant's id, the same for everybody.
     pub participant: ParticipantId,
-    /// Who they are.
+    /// Who they are, by name and otherwise.
     pub profile: Profile,
     /// What they are in the room, by what they may do.
     pub role: Role,

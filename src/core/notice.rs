@@ -18,11 +18,11 @@ pub struct Person {
 /// Something that somebody has done in a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// Who has done it.
+    /// The person who has done it.
     pub by: Person,
     /// To whom; `None` if to the room.
     pub about: Option<Person>,
-    /// What it was.
+    /// What they have done.
     pub deed: Deed,
 }
 
