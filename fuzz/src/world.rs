@@ -245,7 +245,8 @@ impl World {
 
     fn tell(&mut self, connection: ConnectionId, event: Event) {
         // Every event can be written down for a client, whatever its texts hold.
-        let text = encode_event(&event, ServerFacts { ice_servers: &[], is_self_signed: false, is_open: false });
+        let text =
+            encode_event(&event, ServerFacts { ice_servers: &[], is_self_signed: false, is_open: false });
         assert!(text.starts_with('{') && text.ends_with('}'), "{text}");
         let who = self.connections.get(&connection.0).copied();
         let mine = who.filter(|who| self.people[*who].connection == Some(connection.0));

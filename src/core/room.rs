@@ -271,11 +271,6 @@ impl Room {
         self.count(false)
     }
 
-    /// Returns how many of its members are hidden, or are not.
-    fn count(&self, is_hidden: bool) -> usize {
-        self.participants.iter().filter(|(_, member)| member.grants.hidden == is_hidden).count()
-    }
-
     /// Returns how much of the work of video is shed because the processor is too busy.
     pub fn shedding(&self) -> Shedding {
         self.shedding
@@ -367,13 +362,6 @@ impl Room {
     fn tell_others(&self, except: ParticipantKey, event: &Event, outbox: &mut Outbox) {
         for key in self.order.iter().filter(|key| **key != except) {
             outbox.event(*key, event.clone());
-        }
-    }
-
-    /// Tells everyone except one member something about that member; nobody, if they are hidden.
-    fn tell_others_of(&self, member: ParticipantKey, event: &Event, outbox: &mut Outbox) {
-        if !self.participants[member.0].grants.hidden {
-            self.tell_others(member, event, outbox);
         }
     }
 

@@ -21,7 +21,7 @@ use super::grants::Grants;
 use super::ids::{
     ConnectionId, DtlsSession, ParticipantId, ParticipantKey, RequestId, RoomId, RoomKey, TransportKey,
 };
-use super::input::{AdminCommand, Input};
+use super::input::{AdminCommand, Input, Shedding};
 use super::mutation::mutated;
 use super::notice::Notice;
 use super::outbox::{Outbox, RoomOutput};
@@ -204,26 +204,10 @@ impl Sfu {
                     self.handle_room(room, RoomInput::Dtls(on, event), None);
                 }
             }
-            Input::Operate(room, moderation) => {
-                self.operated = match self.rooms_by_id.get(&room).copied() {
-                    // What became of it is among the room's outputs.
-                    Some(room) => {
-                        self.handle_room(room, RoomInput::Operate(moderation), None);
-                        return;
-                    }
-                    None => Err(no_such_room()),
-                };
-            }
+            Input::Operate(room, moderation) => self.operate_room(&room, moderation),
             Input::MakeRoom(id, change) => self.operated = self.make_ahead(&id, change),
             Input::Admin(command) => self.handle_admin(command),
-            Input::Shed(shedding) => {
-                let differs = |room: &&RoomKey| {
-                    self.rooms.get(room.0).is_some_and(|entry| entry.room.shedding() != shedding)
-                };
-                for room in self.rooms_by_id.values().filter(differs).copied().collect::<Vec<_>>() {
-                    self.handle_room(room, RoomInput::Shed(shedding), None);
-                }
-            }
+            Input::Shed(shedding) => self.shed(shedding),
             Input::Timeout => {
                 while let Some(room) = self.deadlines.pop_due(self.now) {
                     self.handle_room(room, RoomInput::Timeout, None);
@@ -406,6 +390,23 @@ impl Sfu {
                 self.datagrams_unknown += 1;
                 trace!(?path, "datagram from nobody");
             }
+        }
+    }
+
+    /// Sheds that much in every room that does not shed as much already.
+    fn shed(&mut self, shedding: Shedding) {
+        let differs =
+            |room: &&RoomKey| self.rooms.get(room.0).is_some_and(|entry| entry.room.shedding() != shedding);
+        for room in self.rooms_by_id.values().filter(differs).copied().collect::<Vec<_>>() {
+            self.handle_room(room, RoomInput::Shed(shedding), None);
+        }
+    }
+
+    /// Hands an operation to its room. What became of it is among the room's outputs.
+    fn operate_room(&mut self, id: &RoomId, moderation: Moderation) {
+        match self.rooms_by_id.get(id).copied() {
+            Some(room) => self.handle_room(room, RoomInput::Operate(moderation), None),
+            None => self.operated = Err(no_such_room()),
         }
     }
 

@@ -549,11 +549,18 @@ const MESSAGES: [(&str, &str); 12] = [
 const CLAIMS: [(&str, &str); 5] = [
     (
         "livekit",
-        r#"{"iss":"K","sub":"anna","name":" Anna ","nbf":1,"exp":1800000000,"metadata":"{}","attributes":{"seat":"3"},"video":{"roomJoin":true,"room":"standup","canPublishSources":["microphone","screen_share"],"canUpdateOwnMetadata":true}}"#,
+        concat!(
+            r#"{"iss":"K","sub":"anna","name":" Anna ","nbf":1,"exp":1800000000,"metadata":"{}","attributes":{"seat":"3"},"#,
+            r#""video":{"roomJoin":true,"room":"standup","canPublishSources":["microphone","screen_share"],"#,
+            r#""canUpdateOwnMetadata":true}}"#,
+        ),
     ),
     (
         "moderator",
-        r#"{"jti":"ben","exp":1800000000.5,"video":{"roomJoin":true,"roomAdmin":true,"roomCreate":true,"roomList":true,"hidden":true,"canPublish":false,"canSubscribe":null}}"#,
+        concat!(
+            r#"{"jti":"ben","exp":1800000000.5,"video":{"roomJoin":true,"roomAdmin":true,"roomCreate":true,"roomList":true,"#,
+            r#""hidden":true,"canPublish":false,"canSubscribe":null}}"#,
+        ),
     ),
     (
         "plain",

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::Room;
 use crate::core::command::{Join, Lifeline};
-use crate::core::event::{Refusal, RefusalCode};
+use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::ParticipantKey;
 use crate::core::moderation::{Ban, Target};
+use crate::core::outbox::Outbox;
 
 /// Most bans of a room. When there are more, the oldest is lifted.
 const BANS_MAX: usize = 1000;
@@ -37,6 +38,18 @@ pub(super) enum Door {
 }
 
 impl Room {
+    /// Returns how many of its members are hidden, or are not.
+    pub(super) fn count(&self, is_hidden: bool) -> usize {
+        self.participants.iter().filter(|(_, member)| member.grants.hidden == is_hidden).count()
+    }
+
+    /// Tells everyone except one member something about that member; nobody, if they are hidden.
+    pub(super) fn tell_others_of(&self, member: ParticipantKey, event: &Event, outbox: &mut Outbox) {
+        if !self.participants[member.0].grants.hidden {
+            self.tell_others(member, event, outbox);
+        }
+    }
+
     /// Returns whether somebody may come in.
     ///
     /// # Errors

@@ -124,11 +124,7 @@ impl Room {
             }
         }
         self.totals.joins += 1;
-        // Grows by a quarter: a participant is large, and vectors would double.
-        let places = self.participants.capacity();
-        if self.participants.len() == places {
-            self.participants.reserve_exact((places / 4).max(2));
-        }
+        self.make_place();
         let key = ParticipantKey(self.participants.insert(participant));
         self.by_id.insert(id, key);
         outbox.outputs.push(RoomOutput::Admitted(key));
@@ -155,6 +151,14 @@ impl Room {
                 room.carry_out_effects(now, transport, None, outbox);
             }
         });
+    }
+
+    /// Grows by a quarter, if there is no place for one more: a participant is large, and vectors would double.
+    fn make_place(&mut self) {
+        let places = self.participants.capacity();
+        if self.participants.len() == places {
+            self.participants.reserve_exact((places / 4).max(2));
+        }
     }
 
     /// Removes the member who has been idle for longest, if there is one: their signalling is lost and they were never
