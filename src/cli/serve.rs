@@ -101,15 +101,19 @@ fn webhooks(config: &Config) -> Result<Option<WebhookConfig>, Failure> {
     Ok(Some(WebhookConfig { urls: urls.clone(), key, ca_file, timeout, retry_for, queue_max: *max_queue }))
 }
 
+/// The files of the operator's own certificate, if there are any.
+fn tls_files(tls: &config::Tls) -> Result<Option<TlsFiles>, Failure> {
+    match (tls.cert.clone(), tls.key.clone()) {
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(Failure::usage("tls.cert needs tls.key: set --tls-key too")),
+        (None, Some(_)) => Err(Failure::usage("tls.key needs tls.cert: set --tls-cert too")),
+    }
+}
+
 /// The shell's settings, of the operator's choice.
 fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<ShellConfig, Failure> {
     let Config { server, tls, signalling, media, whip, turn, ice, metrics, record, admin, .. } = config;
-    let tls_files = match (tls.cert.clone(), tls.key.clone()) {
-        (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
-        (None, None) => None,
-        (Some(_), None) => return Err(Failure::usage("tls.cert needs tls.key: set --tls-key too")),
-        (None, Some(_)) => return Err(Failure::usage("tls.key needs tls.cert: set --tls-cert too")),
-    };
     if admin.require_signature && config.auth.keys.reveal().is_empty() {
         return Err(Failure::usage(
             "admin.require_signature is true, and auth.keys has no key to sign with: `strait keys create` makes one",
@@ -120,7 +124,7 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
     Ok(ShellConfig {
         listen: server.listen,
         public_addresses: server.public_addresses.clone(),
-        tls_files,
+        tls_files: tls_files(tls)?,
         data_dir: server.data_dir.clone().or(own_directory),
         allow_plain_http: tls.allow_plain_http,
         trusted_proxies: server.trusted_proxies.clone(),

@@ -728,6 +728,15 @@ impl Sfu {
         }
     }
 
+    /// Takes note of where somebody is. An address can be forged: it is not taken from somebody who is there by a check alone.
+    fn bind_path(&mut self, claimant: Owner, path: Path) {
+        let holds = |(home, owner): Owner| self.rooms[home.0].room.holds_path(self.now, owner, &path);
+        match self.demux.by_path(path) {
+            Some(owner) if owner != claimant && holds(owner) => self.demux.dispute_path(path, claimant),
+            _ => self.demux.bind_path(path, claimant),
+        }
+    }
+
     fn take_room_output(&mut self, room: RoomKey, output: RoomOutput, entering: Option<Entrant>) {
         match output {
             RoomOutput::Event(to, event) => {
@@ -750,16 +759,7 @@ impl Sfu {
             }
             RoomOutput::BindUfrag(of, ufrag) => self.demux.bind_ufrag(&ufrag, (room, of)),
             RoomOutput::UnbindUfrag(ufrag) => self.demux.unbind_ufrag(&ufrag),
-            RoomOutput::BindPath(of, path) => {
-                // An address can be forged: it is not taken from somebody who is there by a check alone.
-                let holds = |(home, owner): Owner| self.rooms[home.0].room.holds_path(self.now, owner, &path);
-                match self.demux.by_path(path) {
-                    Some(owner) if owner != (room, of) && holds(owner) => {
-                        self.demux.dispute_path(path, (room, of));
-                    }
-                    _ => self.demux.bind_path(path, (room, of)),
-                }
-            }
+            RoomOutput::BindPath(of, path) => self.bind_path((room, of), path),
             RoomOutput::ClaimPath(of, path) => self.demux.bind_path(path, (room, of)),
             RoomOutput::UnbindPath(of, path) => self.demux.unbind_path(path, (room, of)),
             RoomOutput::Admitted(who) => {

@@ -2,12 +2,14 @@
 //! tells how it is used.
 
 pub mod answers;
+mod asked;
 pub mod changes;
 mod requests;
 
+pub use self::asked::ApiRequest;
 #[cfg(test)]
 pub use self::requests::ROUTES;
-pub use self::requests::{ApiRequest, bans, parse, waiting};
+pub use self::requests::{bans, parse, waiting};
 
 use serde_json::{Value, json};
 

@@ -42,6 +42,7 @@ mod shard;
 mod shell_config;
 mod shell_counters;
 mod shutdown;
+mod snapshot_json;
 mod startup;
 mod tcp;
 mod tls;
@@ -49,6 +50,7 @@ mod token;
 mod traces;
 mod turn;
 pub mod udp;
+mod view;
 mod webhooks;
 mod whip_sessions;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::requests::{Issue, no_such_participant, no_such_room};
+use super::asked::{Issue, no_such_participant, no_such_room};
 use crate::access::{Authority, Gate};
 use crate::core::command::Source;
 use crate::core::event::{Refusal, RefusalCode};
@@ -18,8 +18,8 @@ use crate::core::stats::{ParticipantSnapshot, RoomSnapshot};
 use crate::net::clock;
 use crate::net::http::message::Response;
 use crate::net::ledger::Usage;
-use crate::net::operator::snapshot_json;
-use crate::net::operator::view::ServerView;
+use crate::net::snapshot_json;
+use crate::net::view::ServerView;
 
 /// Answers `GET /api/v1/rooms`.
 pub fn rooms(view: ServerView<'_>) -> Response {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::requests::{ApiRequest, no_such_participant, no_such_room};
+use super::asked::{ApiRequest, no_such_participant, no_such_room};
 use crate::core::command::{Join, Source};
 use crate::core::grants::Sources;
 use crate::core::ids::{ParticipantId, RoomId, TrackId};

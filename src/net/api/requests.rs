@@ -1,13 +1,11 @@
-//! What a back end can ask. What it can change in a room is read in `changes`.
+//! The routes of what a back end can ask, and what is read from a request. What it can change in a room is read in `changes`.
 
+use super::asked::{ApiRequest, Issue};
 use super::changes::{self, room, sources, target};
-use crate::access::{Need, Pass};
+use crate::access::Pass;
 use crate::core::command::Join;
 use crate::core::grants::{Grants, Sources};
-use crate::core::ids::RoomId;
-use crate::core::moderation::{Moderation, Target};
 use crate::core::profile::Profile;
-use crate::core::room_options::RoomChange;
 use crate::net::http::body::Body;
 use crate::net::http::message::{Request, Response};
 use crate::net::http::routes::{self, Routed};
@@ -16,46 +14,6 @@ use crate::net::http::routes::{self, Routed};
 const TOKEN_SECONDS: u64 = 300;
 /// The longest time that can be asked for, in seconds.
 const TOKEN_SECONDS_MAX: u64 = 24 * 3600;
-
-/// A token that is to be issued.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Issue {
-    /// What it allows; its times are still to be set.
-    pub pass: Pass,
-    /// How long it is valid, in seconds.
-    pub seconds: u64,
-}
-
-/// A request of a back end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ApiRequest {
-    /// To list all rooms.
-    Rooms,
-    /// To see a room in short.
-    Room(RoomId),
-    /// To make a room of that name, or of one that cannot be guessed, or to change it if it is there.
-    MakeRoom(Option<RoomId>, Box<RoomChange>),
-    /// To end a room for everybody in it.
-    EndRoom(RoomId),
-    /// To have moderators' operations carried out in a room, one after the other, up to one that is refused.
-    Operate(RoomId, Vec<Moderation>),
-    /// To list who waits to be let in.
-    Waiting(RoomId),
-    /// To list who stays out.
-    Bans(RoomId),
-    /// To see all that is measured in a room.
-    RoomStats(RoomId),
-    /// To list those who are in a room.
-    Participants(RoomId),
-    /// To see somebody in a room.
-    Participant(RoomId, Target),
-    /// To see all that is measured of somebody.
-    ParticipantStats(RoomId, Target),
-    /// To issue a token.
-    IssueToken(Box<Issue>),
-    /// To see what rooms have used.
-    Usage,
-}
 
 /// All routes. A test compares them with `docs/api-v1.openapi.json`.
 pub const ROUTES: [Routed<ApiRequest>; 22] = [
@@ -113,44 +71,6 @@ pub fn parse(request: &Request) -> Result<ApiRequest, Response> {
             "docs/api.md and docs/api-v1.openapi.json list them",
         )
     })
-}
-
-impl ApiRequest {
-    /// Returns what its sender's token has to grant.
-    pub fn need(&self) -> Need {
-        match self {
-            Self::Rooms | Self::Usage => Need::List,
-            Self::MakeRoom(room, _) => Need::Create(room.clone()),
-            Self::EndRoom(room) => Need::End(room.clone()),
-            Self::IssueToken(issue) => match &issue.pass.room {
-                Some(room) => Need::Admin(room.clone()),
-                // A token that opens all rooms is for whoever may make them.
-                None => Need::Create(None),
-            },
-            Self::Room(room)
-            | Self::RoomStats(room)
-            | Self::Participants(room)
-            | Self::Participant(room, _)
-            | Self::ParticipantStats(room, _)
-            | Self::Operate(room, _)
-            | Self::Waiting(room)
-            | Self::Bans(room) => Need::Admin(room.clone()),
-        }
-    }
-}
-
-/// Refuses a request about a room that there is not.
-pub fn no_such_room() -> Response {
-    Response::problem(404, "no such room", "GET /api/v1/rooms lists them")
-}
-
-/// Refuses a request about somebody who is not there.
-pub fn no_such_participant() -> Response {
-    Response::problem(
-        404,
-        "no such participant in this room",
-        "GET /api/v1/rooms/{room}/participants lists them",
-    )
 }
 
 /// Reads what a token is to allow.

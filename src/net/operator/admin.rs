@@ -8,15 +8,15 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 use tracing::info;
 
-use super::snapshot_json;
-use super::view::ServerView;
 use crate::core::ids::{ParticipantId, RoomId};
 use crate::core::input::AdminCommand;
 use crate::net::api::{self, ApiRequest, changes};
 use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
 use crate::net::http::routes::{self, Routed};
+use crate::net::snapshot_json;
 use crate::net::startup::SetLogLevel;
+use crate::net::view::ServerView;
 
 /// A request of an operator.
 #[derive(Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::view::ServerView;
 use crate::net::http::message::Response;
+use crate::net::view::ServerView;
 
 /// Answers `GET /health` with 200 while people may come, and with 503 while the server drains.
 pub fn answer(view: ServerView<'_>) -> Response {

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use super::metrics_page::{Format, Page, Unit, Value, counted, gauged, labelled};
-use super::view::ServerView;
 use crate::core::command::MediaKind;
 use crate::core::event::LeaveReason;
 use crate::core::path::{Carrier, TransportProtocol};
@@ -17,6 +16,7 @@ use crate::net::http::message::{Request, Response};
 use crate::net::process::Process;
 use crate::net::traces::keeper::TraceFigures;
 use crate::net::turn::TurnServer;
+use crate::net::view::ServerView;
 use crate::net::webhooks::WebhookFigures;
 use crate::signal::whip::Side;
 

@@ -6,5 +6,3 @@ pub mod health;
 pub mod metrics;
 mod metrics_page;
 pub mod recordings;
-pub mod snapshot_json;
-pub mod view;

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use tracing::info;
 
 use super::admin::AdminAnswer;
-use super::view::ServerView;
 use crate::core::Sfu;
 use crate::core::ids::RoomId;
 use crate::core::input::AdminCommand;
 use crate::core::room_pattern::RoomPattern;
 use crate::net::http::message::Response;
 use crate::net::traces::keeper::{RecordConfig, TraceKeeper};
+use crate::net::view::ServerView;
 
 /// Answers `GET /admin/v1/recordings`: what is recorded, and where it is kept.
 pub fn list(view: ServerView<'_>, config: Option<&RecordConfig>) -> Response {
