@@ -130,7 +130,10 @@ impl Audit {
 
     /// Writes down what somebody in a room has done to others, or reports of them.
     pub fn note_deed(&self, room: &RoomId, notice: &Notice) {
-        let person = |Person { participant, identity, name }: &Person| json!({"participant": participant.to_string(), "identity": identity, "name": name});
+        let person = |Person { participant, identity, name }: &Person| {
+            let participant = participant.to_string();
+            json!({"participant": participant, "identity": identity, "name": name})
+        };
         let mut details = json!({"room": room.as_str(), "about": notice.about.as_ref().map(person)});
         let action = match &notice.deed {
             Deed::Moderation(operation) => operation,

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
@@ -221,7 +221,9 @@ impl Connections {
             debug!(%peer, "connection refused: server.allow and server.deny do not let it in");
             return;
         }
-        if counted.is_some_and(|host| self.pauses.is_paused(now, host)) {
+        // The operator, and proxies of this machine that nobody has called trusted, always get in.
+        let is_spared = is_management || is_localhost(peer.ip());
+        if !is_spared && counted.is_some_and(|host| self.pauses.is_paused(now, host)) {
             self.refused += 1;
             debug!(%peer, "connection refused: its address has to pause");
             let _ = io::Write::write(&mut stream, &Response::paused().encode(false, true));
@@ -453,4 +455,10 @@ impl Connections {
         }
         self.deadlines.next().into_iter().chain(self.paused_until).min()
     }
+}
+
+/// Returns whether an address is this machine's name for itself.
+fn is_localhost(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST
 }
