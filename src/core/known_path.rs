@@ -20,6 +20,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 const QUESTION_FOR: Duration = Duration::from_secs(3);
 /// A peer that has proved itself is asked this often, with its checks.
 const RENEW_AFTER: Duration = Duration::from_secs(5);
+/// And whoever has answered before but not this time, this often: on a way that loses much, one answer in half a minute is enough.
+const RENEW_AGAIN: Duration = Duration::from_secs(1);
 /// How long an answer allows us to send (RFC 7675 §5.1).
 const ANSWER_LASTS: Duration = Duration::from_secs(30);
 
@@ -146,13 +148,15 @@ impl KnownPath {
     /// Returns the transaction with which the peer is to be asked now whether it receives there, `fresh` if a new one is
     /// needed; `None` if there is no need to ask.
     pub fn ask(&mut self, now: Instant, fresh: impl FnOnce() -> [u8; 12]) -> Option<[u8; 12]> {
+        let asked = self.question.map(|question| question.last);
+        let proved = if let Proof::Answer(at) = self.proof { Some(at) } else { None };
         let every = match self.proof {
             Proof::Connection => return None,
             Proof::None => ASK_AGAIN,
+            // Question or answer was lost.
+            Proof::Answer(_) if asked > proved => RENEW_AGAIN,
             Proof::Handshake | Proof::Answer(_) => RENEW_AFTER,
         };
-        let asked = self.question.map(|question| question.last);
-        let proved = if let Proof::Answer(at) = self.proof { Some(at) } else { None };
         if asked.max(proved).is_some_and(|last| now < last + every) {
             return None;
         }
@@ -237,6 +241,8 @@ mod tests {
         assert!(known.is_proven(at(3200), LETS_SEND) && !known.asks(at(3200), [3; 12]));
         assert_eq!(known.ask(at(8199), || [4; 12]), None);
         assert_eq!(known.ask(at(8200), || [4; 12]), Some([4; 12]), "consent is renewed");
+        assert_eq!(known.ask(at(9199), || [5; 12]), None);
+        assert_eq!(known.ask(at(9200), || [5; 12]), Some([4; 12]), "no answer has come");
     }
 
     #[test]
