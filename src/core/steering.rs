@@ -444,7 +444,7 @@ impl Steering {
                 free
             }
             Standing::Failed => {
-                self.patience.on_failed_trial(*now, trial.rate());
+                self.patience.on_failed_trial(*now, trial.disproved());
                 outcome.verdicts.push(Verdict::Failed(trial.rate(), self.patience.wait()));
                 self.trial = None;
                 self.denied = None;

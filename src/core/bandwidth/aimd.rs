@@ -97,7 +97,7 @@ impl AimdRateControl {
         match self.phase {
             Phase::Hold => {}
             Phase::Increase => self.increase(now, throughput),
-            Phase::Decrease => self.decrease(now, throughput),
+            Phase::Decrease => self.decrease(now, throughput, throughput),
         }
         self.rate
     }
@@ -138,8 +138,17 @@ impl AimdRateControl {
         scaled(self.rate, growth, 1_000_000_000).max(INCREASE_MIN)
     }
 
-    fn decrease(&mut self, now: Micros, throughput: BitRate) {
-        let mut rate = scaled(throughput, DECREASE_PERCENT, 100);
+    /// Takes that the network is overused: `mean` is what got through lately, and `carried` what of it speaks for the network,
+    /// which may be more. Returns the rate from now on.
+    pub fn on_overuse(&mut self, now: Micros, mean: BitRate, carried: BitRate) -> BitRate {
+        self.throughput_last = mean;
+        self.decrease(now, mean, carried);
+        self.rate
+    }
+
+    /// Only the mean is remembered as the capacity: what comes in a moment varies too much for that.
+    fn decrease(&mut self, now: Micros, throughput: BitRate, carried: BitRate) {
+        let mut rate = scaled(carried, DECREASE_PERCENT, 100);
         if rate > DECREASE_BELOW {
             rate -= DECREASE_BELOW;
         }

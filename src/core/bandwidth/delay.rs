@@ -118,10 +118,10 @@ impl DelayBased {
             update.has_recovered |= before == Usage::Under && self.trendline.usage() == Usage::Normal;
         }
         match (self.usage(), throughput.mean, probed) {
-            (Usage::Over, Some(_), _) => {
-                let carried = throughput.at_overuse();
-                if self.control.may_decrease(now, carried) {
-                    update.rate = Some(self.control.update(now, Usage::Over, carried));
+            (Usage::Over, Some(mean), _) => {
+                let carried = throughput.at_overuse().unwrap_or(mean);
+                if self.control.may_decrease(now, Some(carried)) {
+                    update.rate = Some(self.control.on_overuse(now, mean, carried));
                 }
             }
             (Usage::Over, None, _) => {

@@ -20,7 +20,7 @@ pub struct Patience {
     raised: Option<Instant>,
     /// How many steps up in a row have failed.
     failures: u32,
-    /// What the last trial that failed was to show, bits per second.
+    /// The most of what trials turned out not to show, bits per second, since they were forgiven.
     failed: u64,
 }
 
@@ -74,10 +74,10 @@ impl Patience {
         }
     }
 
-    /// Notes that a trial has shown that there is no more, before anything was changed. It was to show that the network
-    /// carries `rate`, bits per second.
+    /// Notes that a trial has shown that there is no more, before anything was changed: the network does not carry `rate`, bits
+    /// per second.
     pub fn on_failed_trial(&mut self, now: Instant, rate: u64) {
-        self.failed = rate;
+        self.failed = self.failed.max(rate);
         if self.raised.take().is_some_and(|raised| now.saturating_duration_since(raised) >= FAILS_WITHIN) {
             self.failures = 0;
         }

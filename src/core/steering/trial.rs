@@ -78,6 +78,12 @@ impl Trial {
         self.rate
     }
 
+    /// What the network turned out not to carry if it has failed, bits per second: what was to be shown, and what the estimate
+    /// was when it began, which was wrong if that is more.
+    pub fn disproved(&self) -> u64 {
+        self.rate.max(self.estimate)
+    }
+
     /// Whether the step was taken already.
     pub fn is_settling(&self) -> bool {
         self.settles_until.is_some()
