@@ -278,8 +278,9 @@ impl BandwidthEstimator {
         self.probed = probed.map(|_| now).or(self.probed);
         let floor = acknowledged.map_or(0, |rate| scaled(rate, PROBE_FLOOR_PERCENT, 100));
         let probed = probed.map(|rate| rate.max(floor.min(self.delay.rate())));
-        // A probe that had to share the network with as much as it takes finds what was left of it.
-        probed.filter(|rate| self.limited.since().is_some() || *rate > self.delay.rate())
+        // A probe that had to share the network with as much as it takes finds what was left of it: less than gets through.
+        let sent = acknowledged.unwrap_or(self.delay.rate());
+        probed.filter(|rate| self.limited.since().is_some() || *rate > sent.min(self.delay.rate()))
     }
 
     fn count_loss(&mut self, now: Micros) {

@@ -90,7 +90,7 @@ impl Oracle {
         if message.is_binding_request() {
             let owner = self.owners.get(&to).and_then(|session| self.members.get_mut(session));
             return match owner {
-                Some(member) => member.reach.asked(to, message.transaction),
+                Some(member) => member.reach.asked(now, to, message.transaction),
                 None => self.complain(now, format!("a check to {to}, from where nobody has passed one")),
             };
         }

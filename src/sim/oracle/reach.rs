@@ -10,6 +10,11 @@ use crate::sim::network::{Micros, SECOND};
 /// For how long an answer to a check of the server's certainly counts, µs.
 const ANSWER_COUNTS: Micros = 29 * SECOND;
 
+/// What came, or was to be told, this shortly before somebody could be reached again may have been left out, µs.
+const SETTLED: Micros = SECOND / 2;
+/// For how long the server certainly waits for an answer, µs.
+const ANSWER_WITHIN: Micros = 2 * SECOND;
+
 /// The addresses of one life of a person.
 #[derive(Debug, Default)]
 pub(super) struct Reach {
@@ -19,10 +24,12 @@ pub(super) struct Reach {
     pub(super) checked_at: Option<Micros>,
     /// When the last check was answered by a path that was certainly proved.
     sure_at: Option<Micros>,
+    /// Since when that has been so without a break.
+    sure_since: Micros,
     /// When a check from an address was last answered.
     checks: BTreeMap<SocketAddr, Micros>,
-    /// The transactions with which the server has asked at an address.
-    asked: BTreeSet<(SocketAddr, [u8; 12])>,
+    /// The transactions with which the server has asked at an address, and when it did so last.
+    asked: BTreeMap<(SocketAddr, [u8; 12]), Micros>,
     /// When an address has answered.
     proved: BTreeMap<SocketAddr, Micros>,
 }
@@ -46,22 +53,26 @@ impl Reach {
             }
         } else if self.is_proved(now, to) {
             self.ways = [to].into();
-            self.sure_at = Some(now);
+            self.be_sure(now, now);
         }
     }
 
     /// The server asks whether they receive at an address.
-    pub(super) fn asked(&mut self, to: SocketAddr, transaction: [u8; 12]) {
-        self.asked.insert((to, transaction));
+    pub(super) fn asked(&mut self, now: Micros, to: SocketAddr, transaction: [u8; 12]) {
+        self.asked.insert((to, transaction), now);
     }
 
     /// Their answer has reached the server.
     pub(super) fn answer_came(&mut self, now: Micros, from: SocketAddr, transaction: [u8; 12]) {
-        if self.asked.contains(&(from, transaction)) {
+        let Some(asked_at) = self.asked.get(&(from, transaction)) else { return };
+        if now > asked_at + ANSWER_WITHIN {
+            // The question may have been given up.
+            self.ways.insert(from);
+        } else {
             self.proved.insert(from, now);
             self.ways.insert(from);
-            if let Some(at) = self.checks.get(&from) {
-                self.sure_at = self.sure_at.max(Some(*at));
+            if let Some(at) = self.checks.get(&from).copied() {
+                self.be_sure(now, at);
             }
         }
     }
@@ -82,7 +93,19 @@ impl Reach {
 
     /// Whether the server has certainly got leave to send somewhere.
     pub(super) fn is_sure(&self, now: Micros) -> bool {
+        self.has_leave(now) && now > self.sure_since + SETTLED
+    }
+
+    fn has_leave(&self, now: Micros) -> bool {
         self.sure_at.is_some_and(|at| now + CONSENT_MARGIN < at + CONSENT)
+    }
+
+    /// A path was certainly proved when a check came by it at `checked`.
+    fn be_sure(&mut self, now: Micros, checked: Micros) {
+        if !self.has_leave(now) {
+            self.sure_since = now;
+        }
+        self.sure_at = self.sure_at.max(Some(checked));
     }
 
     fn is_proved(&self, now: Micros, at: SocketAddr) -> bool {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { straitPath } from "../harness/programs.js";
 import { scenario } from "../harness/scenario.js";
 
-const SECRET = "a secret that only the back end of these people has";
+const SECRET = "a-secret-that-only-the-back-end-of-these-people-has";
 const CONFIG = { auth: { mode: "token", keys: `team=${SECRET}` } };
 
 /** A link into the room `standup` by a token of its own. */
