@@ -24,8 +24,11 @@ use strait::core::{Input, Output, Settings, Sfu};
 use strait::load::sdp::{ClientOffer, OPUS, Published, ServerAnswer, VP8};
 use strait::wire::rtp::{RtpFields, write_header};
 use strait::wire::rtp_extensions::ExtensionBlock;
-use strait::wire::stun_check::{Credentials, write_check};
+use strait::wire::stun::{self, StunPeek};
+use strait::wire::stun_check::{Credentials, write_check, write_grant};
 
+/// Everybody's own ICE password.
+const PASSWORD: &str = "0123456789abcdefghijkl";
 /// What the people say their certificate is. Nobody looks into it.
 const CERTIFICATE: &[u8] = b"a certificate";
 /// The SRTP profile that Chromium negotiates.
@@ -186,7 +189,7 @@ impl Crowd {
         let fingerprint = strait::core::negotiation::transport::fingerprint(CERTIFICATE);
         let offer = ClientOffer {
             ufrag: "four",
-            password: "0123456789abcdefghijkl",
+            password: PASSWORD,
             fingerprint: &fingerprint,
             slots,
             published: &published,
@@ -219,7 +222,19 @@ impl Crowd {
         let mut check = Vec::new();
         write_check(&mut check, transaction, &credentials);
         self.sfu.handle_input(self.now, Input::Datagram { path, bytes: &mut check });
-        assert_eq!(self.drain().packets, 1, "the check is granted");
+        let mut question = None;
+        let drained = self.drain_with(|transmit| {
+            let message = stun::peek(transmit.bytes).filter(StunPeek::is_binding_request);
+            question = message.map(|message| message.transaction).or(question);
+        });
+        assert_eq!(
+            drained.packets, 2,
+            "the check is granted, and the server asks whether they receive there"
+        );
+        let mut answer = Vec::new();
+        write_grant(&mut answer, question.expect("a question"), path.local, PASSWORD);
+        self.sfu.handle_input(self.now, Input::Datagram { path, bytes: &mut answer });
+        self.drain();
     }
 
     fn exchange_keys(&mut self, index: usize) -> (SrtpReceiver, SrtpSender) {

@@ -20,9 +20,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 const QUESTION_FOR: Duration = Duration::from_secs(3);
 /// A peer that has proved itself is asked this often, with its checks.
 const RENEW_AFTER: Duration = Duration::from_secs(5);
-/// And whoever has answered before but not this time, this often: on a way that loses much, one answer in half a minute is enough.
+/// And whoever has answered before but not this time, this often: on a way that loses much, one answer in half a minute is
+/// enough.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
-/// How long an answer allows us to send (RFC 7675 §5.1).
+/// How long an answer allows us to send (RFC 7675 §5.1): as long as a check does, if that is longer.
 const ANSWER_LASTS: Duration = Duration::from_secs(30);
 
 /// What shows that the peer receives at an address.
@@ -119,7 +120,7 @@ impl KnownPath {
         match self.proof {
             Proof::None => None,
             Proof::Connection | Proof::Handshake => Some(checked),
-            Proof::Answer(at) => Some(checked.min(at + ANSWER_LASTS)),
+            Proof::Answer(at) => Some(checked.min(at + ANSWER_LASTS.max(lets_send))),
         }
     }
 
