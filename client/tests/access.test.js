@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { tokenOf } from '../app/room-link.js';
 import { Room } from '../sdk/room.js';
-import { FakeMediaStreamTrack, ben, benCamera, fakeEnvironment, joinedMessage, settle } from './fakes.js';
+import { FakeMediaStreamTrack, answer, ben, benCamera, fakeEnvironment, joinedMessage, settle } from './fakes.js';
 
 let fake;
 let room;
@@ -14,19 +14,12 @@ beforeEach(() => {
   room = new Room({ url: 'ws://test/ws', environment: fake.environment });
 });
 
-async function answer() {
-  const { publications } = fake.socket().last('offer').data;
-  const published = publications.map(({ mid, source, muted }) => ({ mid, trackId: `t-${source}`, source, muted }));
-  await fake.socket().reply('offer', 'answer', { sdp: 'v=0', publications: published });
-  await fake.connection().gather();
-}
-
 async function join(token, changes = {}) {
   const joining = room.join({ name: 'Anna', room: 'standup', ...(token !== undefined && { token }) });
   await fake.socket().open();
   await settle();
   await fake.socket().reply('join', 'joined', joinedMessage(changes));
-  await answer();
+  await answer(fake);
   await joining;
   await fake.connection().ice('connected');
 }

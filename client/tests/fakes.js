@@ -258,6 +258,14 @@ export function fakeEnvironment() {
   };
 }
 
+/** The server answers the newest offer, and takes everything that it publishes. */
+export async function answer(fake) {
+  const { publications } = fake.socket().last('offer').data;
+  const published = publications.map(({ mid, source, muted }) => ({ mid, trackId: `t-${source}`, source, muted }));
+  await fake.socket().reply('offer', 'answer', { sdp: 'v=0', publications: published });
+  await fake.connection().gather();
+}
+
 export function joinedMessage(changes = {}) {
   return {
     version: 1,

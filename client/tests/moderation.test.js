@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { Room } from '../sdk/room.js';
-import { FakeMediaStreamTrack, ben, benCamera, fakeEnvironment, joinedMessage, settle } from './fakes.js';
+import { FakeMediaStreamTrack, answer, ben, benCamera, fakeEnvironment, joinedMessage, settle } from './fakes.js';
 
 let fake;
 let room;
@@ -13,19 +13,12 @@ beforeEach(() => {
   room = new Room({ url: 'ws://test/ws', environment: fake.environment });
 });
 
-async function answer() {
-  const { publications } = fake.socket().last('offer').data;
-  const published = publications.map(({ mid, source, muted }) => ({ mid, trackId: `t-${source}`, source, muted }));
-  await fake.socket().reply('offer', 'answer', { sdp: 'v=0', publications: published });
-  await fake.connection().gather();
-}
-
 async function join(changes = {}) {
   const joining = room.join({ name: 'Anna', room: 'standup' });
   await fake.socket().open();
   await settle();
   await fake.socket().reply('join', 'joined', joinedMessage(changes));
-  await answer();
+  await answer(fake);
   await joining;
   await fake.connection().ice('connected');
 }
@@ -159,7 +152,7 @@ test('whoever waits is told so, however long it takes, and is then let in', asyn
   }
   assert.deepEqual([room.state, events], ['connecting', [['waiting', { message: 'You wait.' }]]]);
   await fake.socket().reply('join', 'joined', joinedMessage());
-  await answer();
+  await answer(fake);
   await joining;
   assert.equal(room.state, 'connected');
 });

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::ParticipantId;
+use super::profile::Profile;
 
 /// Somebody, as they are remembered when they are gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,13 @@ pub struct Person {
     pub identity: Option<String>,
     /// The name that they had.
     pub name: String,
+}
+
+impl Person {
+    /// Remembers a participant by what is known of them.
+    pub fn of(participant: ParticipantId, profile: &Profile) -> Self {
+        Self { participant, identity: profile.identity.clone(), name: profile.name.clone() }
+    }
 }
 
 /// Something that somebody has done in a room.

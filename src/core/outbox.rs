@@ -65,6 +65,11 @@ impl Outbox {
         self.outputs.push(RoomOutput::Event(to, event));
     }
 
+    /// Refuses whoever asks to come in, or to come back.
+    pub fn refuse(&mut self, request: Option<RequestId>, refusal: Refusal) {
+        self.outputs.push(RoomOutput::Refused(request, refusal));
+    }
+
     /// Writes one datagram in place: `write` fills the buffer and returns how many bytes of it are to be sent, or `None` to
     /// send nothing. Returns whether anything is sent.
     pub fn transmit(

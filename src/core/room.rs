@@ -326,7 +326,7 @@ impl Room {
                 if entered.is_err() {
                     error!(room = %self.id, "a join panicked; it is refused");
                     let refusal = Refusal::new(RefusalCode::Internal, "joining failed", "try again");
-                    outbox.outputs.push(RoomOutput::Refused(request, refusal));
+                    outbox.refuse(request, refusal);
                 }
             }
             RoomInput::Resume(request, resume) => self.resume(now, request, &resume, outbox),

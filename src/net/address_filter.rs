@@ -21,8 +21,8 @@ impl AddressFilter {
         if self.allow.is_empty() && self.deny.is_empty() {
             return true;
         }
-        let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(ip));
-        !is_in(&self.deny) && (self.allow.is_empty() || ip.to_canonical().is_loopback() || is_in(&self.allow))
+        !Network::any_has(&self.deny, ip)
+            && (self.allow.is_empty() || ip.to_canonical().is_loopback() || Network::any_has(&self.allow, ip))
     }
 }
 

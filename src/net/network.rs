@@ -12,6 +12,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// Returns whether an address is in one of these networks.
+    pub fn any_has(networks: &[Self], ip: IpAddr) -> bool {
+        networks.iter().any(|network| network.contains(ip))
+    }
+
     /// Returns whether an address is in the network.
     pub fn contains(&self, ip: IpAddr) -> bool {
         let mask = |bits: u8| u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::core::quality::Mos;
 use crate::core::stats::{
-    BandwidthSnapshot, EncodingSnapshot, PacingSnapshot, ParticipantSnapshot, PauseReason, RoomSnapshot,
-    ShownLayers, Snapshot, StreamCounters, StreamQuality,
+    BandwidthSnapshot, EncodingSnapshot, PacingSnapshot, ParticipantSnapshot, PauseReason,
+    PublicationSnapshot, RoomSnapshot, ShownLayers, Snapshot, StreamCounters, StreamQuality,
 };
 
 /// Shows all rooms in short.
@@ -56,20 +56,50 @@ fn pacing(pacing: &PacingSnapshot) -> Value {
     })
 }
 
+/// What everybody sees of a track who may ask.
+pub fn track(publication: &PublicationSnapshot) -> Value {
+    json!({
+        "trackId": publication.info.track.to_string(),
+        "kind": publication.info.kind().as_str(),
+        "source": publication.info.source.as_str(),
+        "muted": publication.info.muted,
+        "subscribers": publication.subscribers,
+    })
+}
+
+/// What everybody sees of a participant who may ask.
+pub fn person(participant: &ParticipantSnapshot) -> Value {
+    json!({
+        "participantId": participant.participant.to_string(),
+        "identity": participant.profile.identity,
+        "name": participant.profile.name,
+        "metadata": participant.profile.metadata,
+        "attributes": participant.profile.attributes,
+        "role": participant.grants.role().as_str(),
+        "state": if participant.reconnecting { "reconnecting" } else { "connected" },
+        "mediaConnected": participant.connected,
+        "ageSeconds": participant.age.as_secs(),
+    })
+}
+
+/// Returns an object with the fields of both.
+pub fn with(mut object: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut object, more) {
+        fields.extend(more);
+    }
+    object
+}
+
 fn publications(participant: &ParticipantSnapshot) -> Vec<Value> {
     let publications = participant.publications.iter().map(|publication| {
-        json!({
-            "trackId": publication.info.track.to_string(),
-            "kind": publication.info.kind().as_str(),
-            "source": publication.info.source.as_str(),
-            "muted": publication.info.muted,
+        let measured = json!({
             "codec": publication.codec,
             "encodings": encodings(&publication.encodings),
-            "subscribers": publication.subscribers,
             "jitterMs": publication.jitter.as_secs_f64() * 1000.0,
             "quality": stream_quality(&publication.quality),
             "counters": counters(&publication.counters),
-        })
+        });
+        with(track(publication), measured)
     });
     publications.collect()
 }
@@ -93,16 +123,8 @@ pub fn participant(participant: &ParticipantSnapshot) -> Value {
             "counters": counters(&slot.counters),
         })
     });
-    json!({
-        "participantId": participant.participant.to_string(),
-        "identity": participant.profile.identity,
-        "name": participant.profile.name,
-        "metadata": participant.profile.metadata,
-        "attributes": participant.profile.attributes,
-        "role": participant.grants.role().as_str(),
+    let measured = json!({
         "hidden": participant.grants.hidden,
-        "state": if participant.reconnecting { "reconnecting" } else { "connected" },
-        "mediaConnected": participant.connected,
         "mediaLost": participant.media_lost,
         "path": participant.path.map(|path| json!({
             "name": path.carrier.as_str(),
@@ -127,10 +149,10 @@ pub fn participant(participant: &ParticipantSnapshot) -> Value {
             "continuity": parts.continuity,
             "system": parts.system,
         })),
-        "ageSeconds": participant.age.as_secs(),
         "publications": publications(participant),
         "slots": slots.collect::<Vec<_>>(),
-    })
+    });
+    with(person(participant), measured)
 }
 
 fn shown_layers(shown: &ShownLayers) -> Value {

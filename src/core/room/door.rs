@@ -59,6 +59,13 @@ impl Room {
         self.participants.iter().filter(|(_, member)| member.grants.hidden == is_hidden).count()
     }
 
+    /// Tells everyone something.
+    pub(super) fn tell_all(&self, event: &Event, outbox: &mut Outbox) {
+        for key in &self.order {
+            outbox.event(*key, event.clone());
+        }
+    }
+
     /// Tells everyone except one member something about that member; nobody, if they are hidden.
     pub(super) fn tell_others_of(&self, member: ParticipantKey, event: &Event, outbox: &mut Outbox) {
         if !self.participants[member.0].grants.hidden {

@@ -82,7 +82,7 @@ impl Room {
         match self.door(now, &join) {
             Ok(Door::Open) => self.join(now, request, admission, join, Connection::Transport, outbox),
             Ok(Door::Wait) => self.knock(now, request, admission, join, outbox),
-            Err(refusal) => outbox.outputs.push(RoomOutput::Refused(request, refusal)),
+            Err(refusal) => outbox.refuse(request, refusal),
         }
     }
 
@@ -98,7 +98,7 @@ impl Room {
         let grants = join.grants.consistent();
         self.replace_older(now, &join, outbox);
         if let Err(refusal) = self.find_place(now, grants.hidden, outbox) {
-            outbox.outputs.push(RoomOutput::Refused(request, refusal));
+            outbox.refuse(request, refusal);
             return;
         }
         let rng = Rng::new(admission.entropy);
@@ -109,7 +109,7 @@ impl Room {
         let id = participant.id;
         if self.by_id.contains_key(&id) {
             let refusal = Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again");
-            outbox.outputs.push(RoomOutput::Refused(request, refusal));
+            outbox.refuse(request, refusal);
             return;
         }
         // Made before anything is changed: if making it panics, nobody has joined.
@@ -215,7 +215,7 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         let Some(&key) = self.by_id.get(&resume.participant) else {
-            outbox.outputs.push(RoomOutput::Refused(request, unknown_participant()));
+            outbox.refuse(request, unknown_participant());
             return;
         };
         let participant = &mut self.participants[key.0];
@@ -225,7 +225,7 @@ impl Room {
                 "the secret is not this participant's",
                 "use the secret of the last `joined` or `resumed`, or join again",
             );
-            outbox.outputs.push(RoomOutput::Refused(request, refusal));
+            outbox.refuse(request, refusal);
             return;
         }
         if !participant.resumes.wait(now).is_zero() {
@@ -234,7 +234,7 @@ impl Room {
                 "this participant has come back too often; this time nothing was done",
                 "wait a few seconds, then resume",
             );
-            outbox.outputs.push(RoomOutput::Refused(request, refusal));
+            outbox.refuse(request, refusal);
             return;
         }
         participant.resumes.note(now);

@@ -177,9 +177,7 @@ impl Room {
         }
         let state = self.options.state();
         if state != before {
-            for key in &self.order {
-                outbox.event(*key, Event::RoomUpdated(state.clone()));
-            }
+            self.tell_all(&Event::RoomUpdated(state.clone()), outbox);
         }
         if !state.waiting_room && before.waiting_room {
             self.admit_all(now, outbox);
@@ -214,11 +212,7 @@ impl Room {
 
     fn person(&self, key: ParticipantKey) -> Person {
         let participant = &self.participants[key.0];
-        Person {
-            participant: participant.id,
-            identity: participant.profile.identity.clone(),
-            name: participant.profile.name.clone(),
-        }
+        Person::of(participant.id, &participant.profile)
     }
 
     /// Returns what is noted of an operation. Those whom it is about may be gone afterwards.

@@ -132,10 +132,7 @@ impl Room {
         active.retain(|key| speech(key).is_some_and(|own| own.is_speaking() || has_spoken(own.activity())));
         let news = self.speakers();
         if news.is_news_to(&self.floor.news) && !mutated!(SpeakersNotTold) {
-            let event = Event::Speakers(news.clone());
-            for key in &self.order {
-                outbox.event(*key, event.clone());
-            }
+            self.tell_all(&Event::Speakers(news.clone()), outbox);
         }
         self.floor.news = news;
         if !self.floor.active.is_empty() || !self.floor.told.is_empty() {

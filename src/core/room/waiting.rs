@@ -56,7 +56,7 @@ impl Room {
                 format!("{WAITING_MAX} people wait already to be let in"),
                 "try again in a few minutes",
             );
-            outbox.outputs.push(RoomOutput::Refused(request, refusal));
+            outbox.refuse(request, refusal);
             return;
         }
         outbox.outputs.push(RoomOutput::Knocked(id));
@@ -99,7 +99,7 @@ impl Room {
             "a moderator has not let you in",
             "ask whoever runs the call",
         );
-        outbox.outputs.push(RoomOutput::Refused(request, refusal));
+        outbox.refuse(request, refusal);
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl Room {
                 ("nobody has let you in", "join again to knock once more")
             };
             let refusal = Refusal::new(RefusalCode::NobodyAnswered, message, action);
-            outbox.outputs.push(RoomOutput::Refused(request, refusal));
+            outbox.refuse(request, refusal);
         }
     }
 
@@ -152,8 +152,7 @@ impl Room {
     /// Returns somebody who waits, as they are remembered.
     pub(super) fn waiting_person(&self, id: ParticipantId) -> Option<Person> {
         let Waiting { join, .. } = self.waiting.iter().find(|waiting| waiting.id == id)?;
-        let profile = &join.profile;
-        Some(Person { participant: id, identity: profile.identity.clone(), name: profile.name.clone() })
+        Some(Person::of(id, &join.profile))
     }
 
     fn tell_moderators(&self, event: &Event, outbox: &mut Outbox) {

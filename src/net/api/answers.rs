@@ -213,22 +213,7 @@ fn room_json(view: ServerView<'_>, room: &RoomSnapshot) -> Value {
 }
 
 fn participant_json(participant: &ParticipantSnapshot) -> Value {
-    let tracks = participant.publications.iter().map(|publication| {
-        json!({
-            "trackId": publication.info.track.to_string(),
-            "kind": publication.info.kind().as_str(),
-            "source": publication.info.source.as_str(),
-            "muted": publication.info.muted,
-            "subscribers": publication.subscribers,
-        })
-    });
-    json!({
-        "participantId": participant.participant.to_string(),
-        "identity": participant.profile.identity,
-        "name": participant.profile.name,
-        "metadata": participant.profile.metadata,
-        "attributes": participant.profile.attributes,
-        "role": participant.grants.role().as_str(),
+    let more = json!({
         "permissions": {
             "publish": participant.grants.publish.iter().map(Source::as_str).collect::<Vec<_>>(),
             "subscribe": participant.grants.subscribe,
@@ -237,14 +222,12 @@ fn participant_json(participant: &ParticipantSnapshot) -> Value {
             "updateProfile": participant.grants.update_own_profile,
             "hidden": participant.grants.hidden,
         },
-        "state": if participant.reconnecting { "reconnecting" } else { "connected" },
-        "mediaConnected": participant.connected,
-        "ageSeconds": participant.age.as_secs(),
         "quality": participant.quality.map(|(quality, _)| json!({
             "level": quality.level.as_str(),
             "score": quality.score,
             "mos": quality.mos.map(Mos::value),
         })),
-        "tracks": tracks.collect::<Vec<_>>(),
-    })
+        "tracks": participant.publications.iter().map(snapshot_json::track).collect::<Vec<_>>(),
+    });
+    snapshot_json::with(snapshot_json::person(participant), more)
 }

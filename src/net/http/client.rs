@@ -19,7 +19,7 @@ pub struct Client {
 impl Client {
     /// Finds the client: the connection's other end or, if that is a trusted proxy, the one that the proxy names.
     pub fn of(request: &Request, peer: IpAddr, is_tls: bool, trusted: &[Network]) -> Self {
-        let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(ip));
+        let is_trusted = |ip: IpAddr| Network::any_has(trusted, ip);
         let is_forwarded = is_trusted(peer) && request.is_proxied();
         if !is_forwarded {
             return Self { ip: peer, is_secure: is_tls, is_forwarded };

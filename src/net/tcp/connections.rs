@@ -21,6 +21,7 @@ use crate::net::address_pauses::AddressPauses;
 use crate::net::address_rates::host_of;
 use crate::net::deadlines::{Alarm, Deadlines};
 use crate::net::http::message::Response;
+use crate::net::network::Network;
 use crate::net::shell_config::ShellConfig;
 use crate::net::token;
 
@@ -213,7 +214,7 @@ impl Connections {
         (peer, is_management): (SocketAddr, bool),
     ) {
         // A trusted proxy's client is known, and counted, only when its request comes.
-        let is_proxy = config.trusted_proxies.iter().any(|network| network.contains(peer.ip()));
+        let is_proxy = Network::any_has(&config.trusted_proxies, peer.ip());
         let counted = (!is_proxy).then(|| host_of(peer.ip()));
         if !config.addresses.admits(peer.ip()) {
             // Nothing is said to whoever the operator does not want: to them there is no server here.
