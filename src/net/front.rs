@@ -97,6 +97,8 @@ pub struct Front {
     resumes: AddressRates,
     /// How many requests each address may make.
     requests: AddressRates,
+    /// How many requests beyond that are only refused.
+    refused_requests: AddressRates,
     /// How many wrong tokens each address may show before its clients count as cut.
     wrong_tokens_of_address: AddressRates,
     /// How many bytes of session descriptions each address may have read: what an offer costs goes by its length.
@@ -126,6 +128,7 @@ impl Front {
         let joins = AddressRates::new(config.joins_per_second, config.joins_burst);
         let resumes = AddressRates::new(config.joins_per_second, config.joins_burst);
         let requests = AddressRates::new(config.requests_per_second, config.requests_burst);
+        let refused_requests = AddressRates::new(config.requests_per_second, config.requests_burst);
         let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
         Self {
             config,
@@ -137,6 +140,7 @@ impl Front {
             joins,
             resumes,
             requests,
+            refused_requests,
             wrong_tokens_of_address: AddressRates::new(
                 WRONG_TOKENS_PER_SECOND,
                 WRONG_TOKENS_OF_ADDRESS_AT_ONCE,
@@ -171,7 +175,7 @@ impl Front {
             return Route::Answer(Response::paused());
         }
         if !self.requests.take(now, host, 1.0) {
-            return Route::Answer(Response::too_many_requests());
+            return self.refuse_one_more(now, place, host);
         }
         let is_local = peer.to_canonical().is_loopback() && !request.is_proxied();
         if !origin::host_is_ours(request, &self.config.hosts, is_local) {
@@ -207,6 +211,18 @@ impl Front {
             return Route::Answer(refused);
         }
         route
+    }
+
+    /// Refuses a request of an address that has made too many, and closes the connection: thousands of refusals a second
+    /// are no less work than pages. Whoever goes on at twice the rate that is allowed counts as cut.
+    fn refuse_one_more(&mut self, now: Instant, place: usize, host: IpAddr) -> Route {
+        if let Some(connection) = self.connections.at(place) {
+            connection.finish_http(now);
+        }
+        if !self.refused_requests.take(now, host, 1.0) {
+            self.connections.pauses.note_cut(now, host);
+        }
+        Route::Answer(Response::too_many_requests())
     }
 
     /// Checks the signature of a request that changes something, if it needs one.
