@@ -34,7 +34,7 @@ use super::startup::{BoundAddresses, CoreSeed, SetLogLevel};
 use super::tcp::connection::{Next, Standing};
 use super::traces::keeper::TraceKeeper;
 use super::view::ServerView;
-use super::{clock, entropy, token};
+use super::{clock, entropy, token, twirp};
 use crate::core::command::Join;
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
@@ -374,6 +374,11 @@ impl EventLoop {
                 actor = call.authority.as_ref().map(|authority| Asking::BackEnd(authority.by.clone()));
                 self.serve_back_end(now, call)
             }
+            Route::RoomService(call) => {
+                details = call.details();
+                actor = call.by().map(Asking::BackEnd);
+                self.serve_room_service(now, &call)
+            }
             Route::Whip(target) => {
                 let Self { front, shard, .. } = self;
                 let Some(connection) = front.connections.at(place) else { return };
@@ -459,6 +464,15 @@ impl EventLoop {
                 answers::done(each.try_for_each(|moderation| self.shard.operate(now, &room, moderation)))
             }
         }
+    }
+
+    fn serve_room_service(&mut self, now: Instant, call: &twirp::Call) -> Response {
+        self.ledger.collect(&mut self.shard.sfu);
+        let checked = call.check(self.view(now));
+        let outcome = checked.and_then(|()| call.carry_out(now, &mut self.shard));
+        // A room that was made has its id only from here on.
+        self.ledger.collect(&mut self.shard.sfu);
+        call.answer(self.view(now), outcome)
     }
 
     /// Hands the commands of an answer to the core. Returns the response.

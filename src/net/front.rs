@@ -34,6 +34,7 @@ use super::tcp::connections::Connections;
 use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
+use super::twirp;
 use super::whip_sessions::{Answered, WhipSessions};
 use crate::access::{AuthMode, Denied, Pass, SIGNATURE_FIELD, Signatures, Signed};
 use crate::core::event::{Event, Refusal};
@@ -195,6 +196,11 @@ impl Front {
                 Err(refused) => return Route::Answer(refused),
             }
         }
+        if let Route::RoomService(call) = &mut route
+            && let Err(refused) = call.authorize(request, &self.config.gate)
+        {
+            return Route::Answer(refused);
+        }
         let is_restricted = match route {
             Route::Metrics => !self.config.metrics_public,
             Route::Admin(_) => true,
@@ -205,7 +211,7 @@ impl Front {
         {
             return Route::Answer(refused);
         }
-        if matches!(route, Route::Admin(_) | Route::Api(_))
+        if matches!(route, Route::Admin(_) | Route::Api(_) | Route::RoomService(_))
             && let Err(refused) = self.check_signature(request)
         {
             return Route::Answer(refused);
@@ -251,7 +257,7 @@ impl Front {
         by: Option<Asking>,
         details: Value,
     ) {
-        let is_ours = request.path.starts_with("/admin/") || request.path.starts_with("/api/");
+        let is_ours = ["/admin/", "/api/", "/twirp/"].iter().any(|folder| request.path.starts_with(folder));
         // Whoever shows a wrong token is written down by `log_wrong_token`.
         let is_wrong_token = response.status == 401 && request.field("authorization").is_some();
         let is_refused = matches!(response.status, 401 | 403);
@@ -637,7 +643,7 @@ pub enum Asking {
 
 /// Returns whether a request changes nothing, whatever it asks for (RFC 9110 §9.2.1).
 fn is_reading(request: &Request) -> bool {
-    matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+    matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS") || twirp::is_reading(&request.path)
 }
 
 /// What somebody gets who is let in.

@@ -78,7 +78,10 @@ fn who_asks_too_often_without_waiting_for_answers_is_cut_and_pauses_in_the_end()
     while !ask_without_waiting("127.0.0.2").contains("this address has to pause") {
         assert!(started.elapsed() < Duration::from_secs(10), "it goes on for ever");
     }
-    assert!(health_from("127.0.0.3", server.address).starts_with("HTTP/1.1 200"), "another address is served");
+    assert!(
+        health_from("127.0.0.3", server.address).starts_with("HTTP/1.1 200"),
+        "another address is served"
+    );
 }
 
 /// Asks from another address of this machine whether the server is well. Returns what it answers.
