@@ -7,6 +7,7 @@
 mod auth_keys;
 mod ice_servers;
 mod load;
+mod made_rooms;
 mod record;
 mod setting;
 mod show;
@@ -22,6 +23,7 @@ use std::time::Duration;
 pub use auth_keys::AuthKeys;
 pub use ice_servers::IceServers;
 pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
+pub use made_rooms::MadeRooms;
 pub use setting::{HostName, LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
@@ -160,6 +162,8 @@ sections! {
         empty_timeout: Duration = Duration::from_secs(300), Rule::Seconds(0.0, 7.0 * DAY);
         /// Whether whoever joins a room that is not there makes it. Otherwise only tokens with `roomCreate` do.
         auto_create: bool = true, Rule::Any;
+        /// Rooms that can be joined whatever auto_create says, and what is set for each, whoever comes first.
+        made: MadeRooms = MadeRooms::default(), Rule::Any;
     }
     /// Who may come in.
     auth: Auth {
