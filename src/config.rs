@@ -204,10 +204,10 @@ sections! {
         offers_per_second: usize = 5, Rule::Count(1, 10_000);
         /// How many offers it may send at once.
         offer_burst: usize = 50, Rule::Count(1, 100_000);
-        /// How many joins a second may come from one IPv4 address or IPv6 /64 network, over a longer time, and how many
-        /// resumes.
+        /// How many joins a second may come from one IPv4 address or IPv6 /64 network, or by one identity, over a longer
+        /// time, and how many resumes from one address.
         joins_per_second: usize = 10, Rule::Count(1, 10_000);
-        /// How many joins may come from one address at once, and how many resumes.
+        /// How many joins may come from one address, or by one identity, at once, and how many resumes.
         join_burst: usize = 200, Rule::Count(1, 100_000);
         /// How many HTTP requests a second may come from one IPv4 address or IPv6 /64 network, over a longer time.
         requests_per_second: usize = 500, Rule::Count(1, 1_000_000);
