@@ -8,6 +8,8 @@
 
 mod address_counts;
 pub mod bandwidth;
+pub mod bans;
+pub mod codec_set;
 pub mod command;
 pub mod datagrams;
 pub mod demux;

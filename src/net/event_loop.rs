@@ -40,6 +40,7 @@ use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::{AdminCommand, Admission};
 use crate::core::moderation::Moderation;
+use crate::core::room_options::{RecordingPolicy, RoomChange};
 use crate::core::timers::STOOD_STILL;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
@@ -452,12 +453,7 @@ impl EventLoop {
             ApiRequest::IssueToken(issue) => {
                 answers::issue(&self.front.config.gate, call.authority.as_ref(), *issue)
             }
-            ApiRequest::MakeRoom(room, change) => match room.map_or_else(entropy::room_id, Ok) {
-                Ok(room) => answers::made(&room, self.shard.make_room(now, &room, *change)),
-                Err(error) => {
-                    Response::problem(503, &format!("the server has no randomness: {error}"), "name the room")
-                }
-            },
+            ApiRequest::MakeRoom(room, change) => self.make_room(now, room, *change),
             ApiRequest::EndRoom(room) => answers::done(self.shard.operate(now, &room, Moderation::End)),
             ApiRequest::Operate(room, moderations) => {
                 let mut each = moderations.into_iter();
@@ -473,6 +469,19 @@ impl EventLoop {
         // A room that was made has its id only from here on.
         self.ledger.collect(&mut self.shard.sfu);
         call.answer(self.view(now), outcome)
+    }
+
+    /// Makes a room ahead of time for a back end or an operator, or changes one that is there.
+    fn make_room(&mut self, now: Instant, room: Option<RoomId>, change: RoomChange) -> Response {
+        if change.recording == Some(RecordingPolicy::Always) && self.front.config.record.is_none() {
+            return recordings::no_place_for_traces();
+        }
+        match room.map_or_else(entropy::room_id, Ok) {
+            Ok(room) => answers::made(&room, self.shard.make_room(now, &room, change)),
+            Err(error) => {
+                Response::problem(503, &format!("the server has no randomness: {error}"), "name the room")
+            }
+        }
     }
 
     /// Hands the commands of an answer to the core. Returns the response.

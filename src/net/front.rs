@@ -26,6 +26,7 @@ use super::http::assets::Assets;
 use super::http::client::Client;
 use super::http::message::{Request, Response};
 use super::http::{cors, origin, plain_http};
+use super::identity_rates::IdentityRates;
 use super::operator::admin;
 use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
@@ -91,6 +92,8 @@ pub struct Front {
     /// Counts of requests and messages.
     pub counters: ShellCounters,
     assets: Assets,
+    /// How often each identity may join, and what it may send.
+    identities: IdentityRates,
     /// How often each address may join.
     joins: AddressRates,
     /// How often each address may resume, which is news for a whole room as well. Apart from joins, so that a network whose
@@ -132,6 +135,7 @@ impl Front {
         let refused_requests = AddressRates::new(config.requests_per_second, config.requests_burst);
         let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
         Self {
+            identities: IdentityRates::new(&config),
             config,
             connections,
             certificates,
@@ -367,7 +371,9 @@ impl Front {
                 if large > 0 && !self.offered_bytes.take(now, host, large as f64) {
                     socket.front_end.refuse_long(now, text.as_str())
                 } else {
-                    socket.front_end.receive(now, text.as_str())
+                    let identity = socket.front_end.identity();
+                    let all = identity.map(|identity| self.identities.sent_by(now, identity));
+                    socket.front_end.receive_of(now, text.as_str(), all)
                 }
             }
             Incoming::Binary => socket.front_end.refuse_binary(now),
@@ -391,8 +397,25 @@ impl Front {
     /// they are called `name` unless their token says another.
     ///
     /// # Errors
-    /// Nothing lets them in.
+    /// Nothing lets them in, or whoever has their identity has joined too often.
     pub fn admit(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        room: Option<RoomId>,
+        name: String,
+        ticket: Ticket,
+    ) -> Result<Entry, Refusal> {
+        let entry = self.read_ticket(now, id, room, name, ticket)?;
+        match &entry.profile.identity {
+            Some(identity) if !self.identities.may_join(now, identity) => {
+                Err(refusals::identity_joins_too_fast())
+            }
+            _ => Ok(entry),
+        }
+    }
+
+    fn read_ticket(
         &mut self,
         now: Instant,
         id: ConnectionId,

@@ -29,6 +29,7 @@ mod front;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod identity_rates;
 mod ledger;
 mod load_shedding;
 mod network;

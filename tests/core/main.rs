@@ -18,6 +18,7 @@ mod quality;
 mod redundancy;
 mod repair;
 mod replaying;
+mod rooms;
 mod scaling;
 mod shedding;
 mod slots;

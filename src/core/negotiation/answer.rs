@@ -94,6 +94,14 @@ fn write_rejected(out: &mut String, section: &Section<'_>) {
     if let Some(mid) = section.mid_text {
         let _ = write!(out, "a=mid:{mid}\r\n");
     }
+    // Some clients cannot read a payload type that is not explained, not even where it is not used.
+    let is_named = |format: &&Format<'_>| first_format.parse() == Ok(format.pt);
+    if let Some(Format { pt, encoding, .. }) = section.formats.iter().find(is_named)
+        && !encoding.is_empty()
+        && encoding.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        let _ = write!(out, "a=rtpmap:{pt} {encoding}\r\n");
+    }
 }
 
 fn write_section(
