@@ -8,7 +8,9 @@
 
 mod address_counts;
 pub mod bandwidth;
+pub mod channels;
 pub mod command;
+pub mod data;
 pub mod datagrams;
 pub mod demux;
 pub mod engine;
@@ -22,6 +24,7 @@ pub mod ids;
 pub mod input;
 pub mod known_path;
 pub mod media;
+pub mod member_channels;
 pub mod moderation;
 pub mod mutation;
 pub mod negotiated;

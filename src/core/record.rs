@@ -20,7 +20,7 @@ use super::path::{Path, TrafficClass};
 use super::settings::{BandwidthSettings, Settings, Sharing};
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
-pub const RECORDS_VERSION: u16 = 9;
+pub const RECORDS_VERSION: u16 = 10;
 
 /// How many bytes of a sent media packet are kept: the fixed part of an RTP header (RFC 3550 §5.1).
 pub const MEDIA_HEAD_BYTES: usize = 12;
@@ -49,6 +49,8 @@ pub struct RoomHeader {
     pub slots_max: SlotCounts,
     /// Whether clients who lose much of their audio are sent copies of it, if they take them.
     pub redundancy: bool,
+    /// Whether clients may have data channels.
+    pub data_channels: bool,
     /// How slots are shared where there are too few.
     pub sharing: Sharing,
     /// What is believed of the networks of those who receive.
@@ -79,6 +81,7 @@ impl RoomHeader {
             slots,
             slots_max,
             redundancy,
+            data_channels,
             sharing,
             bandwidth,
             video_start_kbps,
@@ -100,6 +103,7 @@ impl RoomHeader {
             slots,
             slots_max,
             redundancy,
+            data_channels,
             sharing,
             bandwidth,
             video_start_kbps,
@@ -121,6 +125,7 @@ impl RoomHeader {
             slots: self.slots,
             slots_max: self.slots_max,
             redundancy: self.redundancy,
+            data_channels: self.data_channels,
             sharing: self.sharing,
             bandwidth: self.bandwidth,
             video_start_kbps: self.video_start_kbps,

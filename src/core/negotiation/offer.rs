@@ -33,8 +33,14 @@ pub struct Offer<'a> {
 }
 
 impl<'a> Offer<'a> {
-    /// Reads an offer. Refuses it if nothing in it can be served, or if the parts to be served contradict each other.
+    /// Reads an offer, data channels with it. Refuses it if nothing in it can be served, or if the parts to be served
+    /// contradict each other.
     pub fn read(text: &'a str) -> Result<Self, Refused> {
+        Self::read_with(text, true)
+    }
+
+    /// The same where data channels may be refused.
+    pub fn read_with(text: &'a str, serves_data: bool) -> Result<Self, Refused> {
         limits::check(text)?;
         let lines = read_lines(text)?;
         match lines.first() {
@@ -51,6 +57,7 @@ impl<'a> Offer<'a> {
         for (index, lines) in split_sections(media).enumerate() {
             sections.push(Section::read(index, lines, &session.lines)?);
         }
+        refuse_data(&mut sections, serves_data);
         if sections.is_empty() {
             return Err(Refused::malformed("the SDP has no media section"));
         }
@@ -85,6 +92,15 @@ impl<'a> Offer<'a> {
     /// Returns the section with that mid. The search is linear, so call it a few times only, not for every section.
     pub fn section(&self, mid: Mid) -> Option<&Section<'a>> {
         self.sections.iter().find(|section| section.mid == mid)
+    }
+}
+
+/// Rejects sections of data channels if none are served, and all but the first: there is one association (RFC 8841 §9.3).
+fn refuse_data(sections: &mut [Section<'_>], serves_data: bool) {
+    let served = sections.iter_mut().filter(|section| section.data.is_some() && section.rejected.is_none());
+    for section in served.skip(usize::from(serves_data)) {
+        let why = if serves_data { "there is another one" } else { "this server has none (media.data_channels)" };
+        section.rejected = Some(format!("data channels are not served here: {why}"));
     }
 }
 
