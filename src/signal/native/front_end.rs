@@ -185,7 +185,7 @@ impl FrontEnd {
             }
             Command::Data { to, payload, .. } => {
                 let recipients = to.as_ref().map_or(self.others, |to| to.len().min(self.others));
-                recipients * payload.len().div_ceil(DATA_BYTES_PER_RECIPIENT).max(1)
+                recipients * payload.bytes().div_ceil(DATA_BYTES_PER_RECIPIENT).max(1)
             }
             _ => 0,
         };
