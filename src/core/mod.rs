@@ -23,6 +23,7 @@ pub mod input;
 pub mod known_path;
 pub mod media;
 pub mod moderation;
+pub mod msid;
 pub mod mutation;
 pub mod negotiated;
 pub mod negotiation;
@@ -52,6 +53,7 @@ pub mod steering;
 pub mod subscriptions;
 pub mod timers;
 pub mod totals;
+pub mod track_label;
 pub mod transport;
 
 pub use input::Input;

@@ -6,7 +6,7 @@ use tracing::{debug, info};
 
 use super::door::Door;
 use super::{Owner, Room};
-use crate::core::command::{Join, MediaKind, Resume};
+use crate::core::command::{Join, Layout, MediaKind, Proof, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
@@ -105,6 +105,7 @@ impl Room {
         let mut participant =
             Participant::new(now, self.settings.epoch, rng, join.profile, join.auto_subscribe, join.lifeline);
         participant.host = join.host;
+        participant.layout = join.layout;
         participant.grants = grants;
         let id = participant.id;
         if self.by_id.contains_key(&id) {
@@ -219,7 +220,14 @@ impl Room {
             return;
         };
         let participant = &mut self.participants[key.0];
-        if !same_secret(&participant.secret, &resume.secret) {
+        let is_theirs = match &resume.proof {
+            Proof::Secret(secret) => same_secret(&participant.secret, secret),
+            Proof::Identity(identity) => {
+                participant.layout == Layout::Tracks
+                    && participant.profile.identity.as_ref() == Some(identity)
+            }
+        };
+        if !is_theirs {
             let refusal = Refusal::new(
                 RefusalCode::BadSecret,
                 "the secret is not this participant's",
