@@ -2,6 +2,7 @@
 //! `fuzz_targets/`; `tests/corpus` runs the same bodies on stable Rust.
 
 pub mod http;
+pub mod livekit;
 pub mod rtcp;
 pub mod steering;
 pub mod step;
@@ -19,7 +20,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 18] = [
+pub const TARGETS: [(&str, Body); 19] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
@@ -35,6 +36,7 @@ pub const TARGETS: [(&str, Body); 18] = [
     ("turn", turn::turn),
     ("signalling", text::signalling),
     ("token", token::token),
+    ("livekit", livekit::livekit),
     ("http", http::http),
     ("stun", wire::stun),
     ("tcp_stream", wire::tcp_stream),

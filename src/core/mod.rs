@@ -28,6 +28,7 @@ pub mod known_path;
 pub mod media;
 pub mod member_channels;
 pub mod moderation;
+pub mod msid;
 pub mod mutation;
 pub mod negotiated;
 pub mod negotiation;
@@ -57,6 +58,7 @@ pub mod steering;
 pub mod subscriptions;
 pub mod timers;
 pub mod totals;
+pub mod track_label;
 pub mod transport;
 
 pub use input::Input;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::command::{Lifeline, MediaKind};
+use super::command::{Layout, Lifeline, MediaKind, TrackLabel};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
 use super::grants::Grants;
@@ -81,6 +81,10 @@ pub struct Participant {
     pub auto_subscribe: bool,
     /// What keeps them in the room.
     pub lifeline: Lifeline,
+    /// How answers to them are laid out.
+    pub layout: Layout,
+    /// Tracks that they are about to publish, by the ids that were reserved for them, the oldest first.
+    pub reserved: Vec<(TrackId, Box<TrackLabel>)>,
     /// What they may do.
     pub grants: Grants,
     /// Their data channels, if they have, or have had, any.
@@ -158,6 +162,8 @@ impl Participant {
             slots: Vec::new(),
             auto_subscribe,
             lifeline,
+            layout: Layout::Slots,
+            reserved: Vec::new(),
             grants: Grants::OPEN,
             channels: None,
             is_unheard: false,
@@ -259,15 +265,29 @@ impl Participant {
         wait.is_zero()
     }
 
-    /// Returns the next slot map, which lists those tracks as waiting. From then on media of what it names may flow.
+    /// Returns the next slot map, which lists those tracks as waiting. From then on media of what it names may flow, unless
+    /// answers name tracks: then media waits for one.
     pub fn next_slot_map(&mut self, waiting: Vec<(TrackId, WaitingReason)>) -> SlotMap {
         self.revision += 1;
         self.deadlines.set(Timer::SlotMap, None);
         // Media of a new source waits for this, so that nobody is seen under another's name.
-        for slot in &mut self.slots {
-            slot.announced = true;
+        if self.layout == Layout::Slots {
+            for slot in &mut self.slots {
+                slot.announced = true;
+            }
         }
         self.slot_map(waiting)
+    }
+
+    /// Returns what the slots on a transport show that an answer has named. From then on media of it may flow.
+    pub fn announce_in_answer(&mut self, on: TransportKey) -> Vec<SlotInfo> {
+        let named = self.slots.iter_mut().filter(|slot| slot.transport == on && slot.open);
+        let named = named.filter_map(|slot| {
+            let shown = slot.shown?;
+            slot.announced = true;
+            Some(SlotInfo { mid: slot.mid, track: Some((shown.track, shown.from_timestamp)) })
+        });
+        named.collect()
     }
 
     fn slot_map(&self, waiting: Vec<(TrackId, WaitingReason)>) -> SlotMap {

@@ -20,7 +20,7 @@ use super::address_rates::host_of;
 use super::api::{ApiCall, ApiRequest, answers};
 use super::audit::Actor;
 use super::front::router::Route;
-use super::front::{Asking, Entry, Front, Reach, WhipOutcome, WhipRequests};
+use super::front::{Asking, Entry, Front, LiveKitOutcome, Reach, WhipOutcome, WhipRequests};
 use super::http::message::{Request, Response};
 use super::ledger::Ledger;
 use super::load_shedding::LoadShedding;
@@ -356,6 +356,15 @@ impl EventLoop {
                 Ok(()) => return,
                 Err(response) => response,
             },
+            Route::LiveKit(target) => match self.front.answer_livekit(now, place, &request, target) {
+                LiveKitOutcome::Answer(response) => response,
+                LiveKitOutcome::Upgraded(demand) => {
+                    if let Some((id, demand)) = demand {
+                        self.feed_demand(now, id, demand);
+                    }
+                    return;
+                }
+            },
             Route::Health => health::answer(self.view(now)),
             Route::Live => health::live(),
             Route::Ready => health::ready(self.view(now)),
@@ -517,7 +526,7 @@ impl EventLoop {
     /// Hands a front end's demand to the core, with what only the shell knows.
     fn feed_demand(&mut self, now: Instant, connection: ConnectionId, demand: Demand) {
         let input = match demand {
-            Demand::Join { request, room, name, auto_subscribe, lifeline, ticket } => {
+            Demand::Join { request, room, name, auto_subscribe, lifeline, layout, ticket } => {
                 if !self.front.may_join(now, connection) {
                     return self.refuse_join(now, connection, (request, refusals::joins_too_fast()));
                 }
@@ -535,8 +544,16 @@ impl EventLoop {
                     return self.deliver(now, connection, &Event::Refused(request, refusal));
                 };
                 let Admitted { room, host, admission } = admitted;
-                let join =
-                    Join { room, profile, auto_subscribe, lifeline, grants, is_invited, host: Some(host) };
+                let join = Join {
+                    room,
+                    profile,
+                    auto_subscribe,
+                    lifeline,
+                    layout,
+                    grants,
+                    is_invited,
+                    host: Some(host),
+                };
                 Input::Join { connection, request, host: Some(host), admission, join }
             }
             Demand::Resume { request, resume } => {
@@ -614,7 +631,7 @@ impl EventLoop {
                 let Some((id, event)) = shard.next_event(now, &mut front.connections, scratch) else { break };
                 self.deliver(now, id, &event);
             }
-            let demands = self.front.whip.take_demands();
+            let demands = self.front.take_demands();
             let is_quiet = demands.is_empty();
             for (id, demand) in demands {
                 self.feed_demand(now, id, demand);

@@ -5,6 +5,7 @@
 //! front holds the front ends and moves their bytes. It never calls the core: demands go to the event loop, which feeds
 //! them to the core, and events come from there.
 
+mod livekit;
 pub mod router;
 mod whip;
 
@@ -14,6 +15,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
+pub use self::livekit::LiveKitOutcome;
 use self::router::Route;
 pub use self::whip::{WhipOutcome, WhipRequests};
 use super::address::Candidates;
@@ -23,7 +25,7 @@ use super::audit::{Actor, Audit};
 use super::client_origin::ClientOrigin;
 use super::clock;
 use super::http::assets::Assets;
-use super::http::client::Client;
+use super::http::client::Client as HttpClient;
 use super::http::message::{Request, Response};
 use super::http::{cors, origin, plain_http};
 use super::identity_rates::IdentityRates;
@@ -32,7 +34,7 @@ use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
 use super::tcp::connection::Connection;
 use super::tcp::connections::Connections;
-use super::tcp::web_socket::{self, Incoming};
+use super::tcp::web_socket::{self, Client, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
 use super::twirp;
@@ -119,6 +121,8 @@ pub struct Front {
     refusals_noted: Allowance,
     /// The signatures of requests that were verified lately.
     signatures: Signatures,
+    /// What front ends have asked of the core beside the first thing, by connection.
+    demands: Vec<(ConnectionId, Demand)>,
 }
 
 impl Front {
@@ -157,6 +161,7 @@ impl Front {
             audit,
             refusals_noted: Allowance::new(REFUSALS_NOTED_PER_SECOND, REFUSALS_NOTED_AT_ONCE, clock::now()),
             signatures: Signatures::default(),
+            demands: Vec::new(),
         }
     }
 
@@ -167,7 +172,7 @@ impl Front {
         };
         let is_management = connection.is_management;
         let peer = connection.peer.ip();
-        let client = Client::of(request, peer, connection.is_tls(), &self.config.trusted_proxies);
+        let client = HttpClient::of(request, peer, connection.is_tls(), &self.config.trusted_proxies);
         // The client of a trusted proxy is known only now.
         if client.is_forwarded && !self.connections.count_for(place, client.ip, &self.config) {
             return Route::Answer(Response::too_many_connections());
@@ -356,12 +361,16 @@ impl Front {
         if let Some(parked) = connection.unpark() {
             return Some((parked.session, self.whip.abandon(parked.session, id)?));
         }
-        Some((id, connection.web_socket()?.front_end.lost()?))
+        Some((id, connection.web_socket()?.client.lost()?))
     }
 
     /// Takes something that came on a WebSocket.
     pub fn receive(&mut self, now: Instant, place: usize, incoming: Incoming) -> Option<Demand> {
         let socket = self.connections.at(place)?.web_socket()?;
+        let front_end = match &mut socket.client {
+            Client::Native(front_end) => front_end,
+            Client::LiveKit(_) => return self.receive_of_livekit(now, place, incoming),
+        };
         let reaction = match incoming {
             Incoming::Text(text) => {
                 self.counters.websocket_messages_in += 1;
@@ -369,17 +378,17 @@ impl Front {
                 let host = host_of(socket.origin.client);
                 // Charged before it is parsed, because parsing is what costs.
                 if large > 0 && !self.offered_bytes.take(now, host, large as f64) {
-                    socket.front_end.refuse_long(now, text.as_str())
+                    front_end.refuse_long(now, text.as_str())
                 } else {
-                    let identity = socket.front_end.identity();
+                    let identity = front_end.identity();
                     let all = identity.map(|identity| self.identities.sent_by(now, identity));
-                    socket.front_end.receive_of(now, text.as_str(), all)
+                    front_end.receive_of(now, text.as_str(), all)
                 }
             }
-            Incoming::Binary => socket.front_end.refuse_binary(now),
-            Incoming::Control => socket.front_end.receive_control(now),
+            Incoming::Binary(_) => front_end.refuse_binary(now),
+            Incoming::Control => front_end.receive_control(now),
             Incoming::TooLarge => {
-                let reaction = socket.front_end.refuse_too_large();
+                let reaction = front_end.refuse_too_large();
                 self.react(now, place, reaction);
                 return self.finish_web_socket(now, place);
             }
@@ -475,10 +484,18 @@ impl Front {
             return None;
         }
         let place = self.connections.place_of(id)?;
-        let socket = self.connections.at(place)?.web_socket()?;
-        let reaction = socket.front_end.refuse_join(now, request.as_ref(), refusal);
         self.connections.touch(place);
-        self.conclude(now, place, reaction)
+        let socket = self.connections.at(place)?.web_socket()?;
+        match &mut socket.client {
+            Client::Native(front_end) => {
+                let reaction = front_end.refuse_join(now, request.as_ref(), refusal);
+                self.conclude(now, place, reaction)
+            }
+            Client::LiveKit(front_end) => {
+                let reaction = front_end.refuse_join(refusal);
+                self.react_to_livekit(now, place, reaction)
+            }
+        }
     }
 
     /// Carries out what a front end wants after a message. Returns what it wants from the core.
@@ -503,7 +520,7 @@ impl Front {
         debug!(connection = connection.id.0, peer = %connection.peer, "the client does not read: dropped");
         let id = connection.id;
         let socket = connection.web_socket()?;
-        let demand = socket.front_end.lost();
+        let demand = socket.client.lost();
         socket.close(now, Close::TooSlow);
         connection.finish_web_socket(now);
         Some((id, demand?))
@@ -571,18 +588,6 @@ impl Front {
             .unwrap_or_default();
         let is_self_signed = self.certificates.is_self_signed();
         let is_open = self.config.gate.mode == AuthMode::Open;
-        let server = ServerFacts { ice_servers: &ice_servers, is_self_signed, is_open };
-        let text = match &self.said_last {
-            // What everybody in a room is told comes here for one after the other.
-            Some((said, text)) if said == event => text.clone(),
-            _ => {
-                let text = native::encode_event(event, server);
-                if is_for_many(event) {
-                    self.said_last = Some((event.clone(), text.clone()));
-                }
-                text
-            }
-        };
         match event {
             Event::Resumed(_, resumed) if socket.pass.is_none() => {
                 socket.pass = Pass::of_resumed(&resumed.joined);
@@ -596,7 +601,24 @@ impl Front {
             }
             _ => {}
         }
-        let reaction = socket.front_end.told(event, text);
+        if let Client::LiveKit(front_end) = &mut socket.client {
+            let reaction = front_end.event(event, &ice_servers);
+            return self.deliver_to_livekit(now, (id, place), reaction);
+        }
+        let server = ServerFacts { ice_servers: &ice_servers, is_self_signed, is_open };
+        let text = match &self.said_last {
+            // What everybody in a room is told comes here for one after the other.
+            Some((said, text)) if said == event => text.clone(),
+            _ => {
+                let text = native::encode_event(event, server);
+                if is_for_many(event) {
+                    self.said_last = Some((event.clone(), text.clone()));
+                }
+                text
+            }
+        };
+        let Client::Native(front_end) = &mut socket.client else { return };
+        let reaction = front_end.told(event, text);
         self.react(now, place, reaction);
         self.connections.touch(place);
     }
@@ -616,6 +638,13 @@ impl Front {
             let response = whip::response(&parked.request, answered, &ice_servers);
             self.respond(place, &parked.request, &response);
         }
+    }
+
+    /// Takes what front ends have asked of the core since the last call, beside what was returned.
+    pub fn take_demands(&mut self) -> Vec<(ConnectionId, Demand)> {
+        let mut demands = std::mem::take(&mut self.demands);
+        demands.extend(self.whip.take_demands());
+        demands
     }
 
     /// Carries out what a front end wants for its connection. Returns what it wants from the core.
@@ -639,14 +668,18 @@ impl Front {
     fn goodbye(&mut self, place: usize, code: Option<u16>) -> Option<Demand> {
         let connection = self.connections.at(place)?;
         debug!(connection = connection.id.0, peer = %connection.peer, ?code, "the client closes its WebSocket");
-        connection.web_socket()?.front_end.goodbye(code)
+        match &mut connection.web_socket()?.client {
+            Client::Native(front_end) => front_end.goodbye(code),
+            // Its clients say so in a message if they leave.
+            Client::LiveKit(front_end) => front_end.lost(),
+        }
     }
 
     /// Reads nothing more from a WebSocket; what is queued is still written.
     fn finish_web_socket(&mut self, now: Instant, place: usize) -> Option<Demand> {
         let connection = self.connections.at(place)?;
         let id = connection.id;
-        let demand = connection.web_socket().and_then(|socket| socket.front_end.lost());
+        let demand = connection.web_socket().and_then(|socket| socket.client.lost());
         connection.finish_web_socket(now);
         if demand.is_some() {
             debug!(connection = id.0, "signalling connection lost");

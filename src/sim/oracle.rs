@@ -376,6 +376,7 @@ impl Oracle {
             | Command::Pin { .. }
             | Command::UpdateProfile(_)
             | Command::Report { .. }
+            | Command::ReserveTrack(_)
             | Command::Leave
             | Command::Moderate(_) => {}
         }

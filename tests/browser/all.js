@@ -16,5 +16,6 @@ import "./scenarios/moderation.js";
 import "./scenarios/demo-page.js";
 import "./scenarios/whep.js";
 import "./scenarios/mixed.js";
+import "./scenarios/livekit.js";
 import "./scenarios/firewall.js";
 import "./scenarios/recording.js";

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::agree::agree;
-use super::answer::{Msid, Us, answer};
+use super::answer::{Msid, Naming, Us, answer};
 use super::offer::Offer;
 use super::refusal::{Fault, Refused};
 use super::transport::Setup;
@@ -70,7 +70,7 @@ impl Agreed {
                 LocalCandidate { protocol: TransportProtocol::Udp, address: ([127, 0, 0, 1], 7443).into() },
                 LocalCandidate { protocol: TransportProtocol::Tcp, address: ([127, 0, 0, 1], 7443).into() },
             ],
-            msids: &msids,
+            naming: &Naming::Slots(msids),
             start_kbps: None,
         };
         Ok(Self { answer: answer(&offer, &negotiated, &us), negotiated })

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::{debug, info};
 
 use super::{Owner, Room};
-use crate::core::command::{Join, MediaKind, Resume};
+use crate::core::command::{Join, Layout, MediaKind, Proof, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
@@ -88,6 +88,7 @@ impl Room {
         let mut participant =
             Participant::new(now, self.settings.epoch, rng, join.profile, join.auto_subscribe, join.lifeline);
         participant.host = join.host;
+        participant.layout = join.layout;
         participant.grants = grants;
         let id = participant.id;
         if self.by_id.contains_key(&id) {
@@ -202,7 +203,14 @@ impl Room {
             return;
         };
         let participant = &mut self.participants[key.0];
-        if !same_secret(&participant.secret, &resume.secret) {
+        let is_theirs = match &resume.proof {
+            Proof::Secret(secret) => same_secret(&participant.secret, secret),
+            Proof::Identity(identity) => {
+                participant.layout == Layout::Tracks
+                    && participant.profile.identity.as_ref() == Some(identity)
+            }
+        };
+        if !is_theirs {
             let refusal = Refusal::new(
                 RefusalCode::BadSecret,
                 "the secret is not this participant's",

@@ -5,9 +5,8 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::reports::VIDEO_INTERVAL;
-use super::sections::msids;
 use super::{Owner, Room};
-use crate::core::command::{MediaKind, PublicationRequest, Source};
+use crate::core::command::{Layout, MediaKind, PublicationRequest, Source, TrackLabel};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
 use crate::core::grants::Grants;
@@ -17,6 +16,7 @@ use crate::core::media::ingress::PublishedSection;
 use crate::core::negotiated::{CodecParams, Extension, Ingress, Negotiated};
 use crate::core::negotiation::offer::Offer;
 use crate::core::outbox::{Outbox, RoomOutput};
+use crate::core::session::Agreement;
 use crate::core::subscriptions::SubscriptionState;
 
 /// How many ufrags lead to a transport: the current one, and those from before the last ICE restarts, because checks
@@ -77,18 +77,14 @@ impl Room {
         self.collect_counters(key);
         let participant = &mut self.participants[key.0];
         let transport = &mut self.transports[on.0];
-        let candidates = transport.candidates.clone();
-        let slots = &participant.slots;
-        let msids = |negotiated: &Negotiated| msids(negotiated, slots, on);
-        let start_kbps = self.settings.video_start_kbps;
         let mut own_rng = transport.rng.take();
         let rng = own_rng.as_mut().unwrap_or(&mut participant.rng);
-        let answer = transport
-            .with_session(|session| session.accept_offer(now, &offer, &candidates, rng, start_kbps, msids))
+        let agreement = transport
+            .with_session(|session| session.accept_offer(now, &offer, rng))
             .map_err(|refused| bad_offer(refused.message));
         transport.rng = own_rng;
-        let answer = answer?;
-        if answer.restarted {
+        let Agreement { negotiated, restarted } = agreement?;
+        if restarted {
             // The client gathers candidates anew, so it may check from as many new addresses again.
             transport.addresses_checked = 0;
             let ufrag = transport.session().ufrag().to_owned();
@@ -98,18 +94,33 @@ impl Room {
                 outbox.outputs.push(RoomOutput::UnbindUfrag(transport.ufrags.remove(0)));
             }
         }
-        transport.take_negotiated(answer.negotiated);
+        transport.take_negotiated(negotiated);
         transport.expect_peer(now);
         let grants = self.participants[key.0].grants;
-        let (served, rejected): (Vec<_>, Vec<_>) =
-            publications.iter().partition(|request| why_not(&offer, grants, request).is_none());
+        let why_not = |room: &Self, request: &PublicationRequest| {
+            let is_foreign = request.track.is_some_and(|track| !room.may_publish_as(key, track));
+            let foreign = || is_foreign.then(|| "this track is not reserved for you".to_owned());
+            why_not(&offer, grants, request).or_else(foreign)
+        };
+        let rejected: Vec<(Mid, String)> =
+            publications.iter().filter_map(|request| Some((request.mid, why_not(self, request)?))).collect();
+        let served: Vec<_> = publications
+            .iter()
+            .filter(|request| !rejected.iter().any(|(mid, _)| *mid == request.mid))
+            .collect();
         let added = self.take_publications(now, key, on, &served, outbox);
         self.take_slots(now, key, on);
-        let event = Event::Answer { request, sdp: answer.sdp, publications: self.publications_of(key) };
-        outbox.event(key, event);
-        for request in rejected {
-            let reason = why_not(&offer, grants, request).unwrap_or_default();
-            outbox.event(key, Event::CannotPublish { mid: request.mid, reason });
+        let names_tracks = self.participants[key.0].layout == Layout::Tracks;
+        if names_tracks {
+            // Before the answer is written, so that it can name them.
+            self.fill_slots(now, key, outbox);
+        }
+        let sdp = self.write_answer(now, key, on, &offer);
+        let shown = if names_tracks { self.participants[key.0].announce_in_answer(on) } else { Vec::new() };
+        let publications = self.publications_of(key);
+        outbox.event(key, Event::Answer { request, sdp, publications, shown });
+        for (mid, reason) in rejected {
+            outbox.event(key, Event::CannotPublish { mid, reason });
         }
         // The others are told after the answer, so that the owner knows the track first.
         for publication in added {
@@ -118,13 +129,58 @@ impl Room {
             self.tell_others(key, &Event::TrackAdded(info), outbox);
             self.offer_to_subscribers(now, publication, outbox);
         }
-        self.reconsider(key);
-        self.check_codecs(key, outbox);
-        self.assign_slots(now, key, outbox);
+        if names_tracks {
+            // What came before the client could take it is lost to it.
+            self.want_keyframes_for(now, key);
+        } else {
+            self.fill_slots(now, key, outbox);
+        }
         self.slot_maps.push(key);
         // Last, because this may end the transport.
         self.carry_out_effects(now, on, None, outbox);
         Ok(())
+    }
+
+    /// Puts tracks that wait into slots, as far as the client can decode them now.
+    fn fill_slots(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        self.reconsider(key);
+        self.check_codecs(key, outbox);
+        self.assign_slots(now, key, outbox);
+    }
+
+    /// Writes the answer to an offer that was accepted on a transport.
+    fn write_answer(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        on: TransportKey,
+        offer: &Offer<'_>,
+    ) -> String {
+        let naming = self.naming(key, on);
+        let start_kbps = self.settings.video_start_kbps;
+        let transport = &mut self.transports[on.0];
+        let (candidates, negotiated) = (transport.candidates.clone(), transport.negotiated.clone());
+        transport
+            .with_session(|session| session.answer(now, offer, &negotiated, &candidates, start_kbps, &naming))
+    }
+
+    /// Reserves the id of a track that a member is about to publish, and tells them.
+    pub(super) fn reserve_track(
+        &mut self,
+        key: ParticipantKey,
+        request: Option<RequestId>,
+        label: Box<TrackLabel>,
+        outbox: &mut Outbox,
+    ) {
+        let most = self.settings.tracks_per_participant_max;
+        let participant = &mut self.participants[key.0];
+        // Nobody says that they will not publish it after all, so the oldest one makes way.
+        if participant.reserved.len() >= most.max(1) {
+            participant.reserved.remove(0);
+        }
+        let track = TrackId(participant.rng.u64());
+        participant.reserved.push((track, label));
+        outbox.event(key, Event::TrackReserved(request, track));
     }
 
     fn check_publications(
@@ -154,11 +210,22 @@ impl Room {
             if !section.direction.sends() || section.stopped {
                 return Err(bad_offer(format!("mid {mid:?} is published, and its section does not send")));
             }
+            if let Some(track) = publication.track
+                && publications[..index].iter().any(|other| other.track == Some(track))
+            {
+                return Err(bad_offer(format!("{track} is published twice")));
+            }
             if publications[..index].iter().any(|other| other.mid == publication.mid) {
                 return Err(bad_offer(format!("mid {mid:?} is published twice")));
             }
         }
         Ok(())
+    }
+
+    /// Returns whether an id was reserved for a member, or is that of a track of theirs.
+    fn may_publish_as(&self, key: ParticipantKey, track: TrackId) -> bool {
+        let own = self.by_track.get(&track).map(|publication| self.publications[publication.0].owner);
+        own == Some(key) || self.participants[key.0].reserved.iter().any(|(reserved, _)| *reserved == track)
     }
 
     /// Updates the publications on a transport to those that its offer lists and that can be served. Returns the new
@@ -172,9 +239,12 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Vec<PublicationKey> {
         for publication in self.published_on(on).collect::<Vec<_>>() {
-            let (mid, source) =
-                (self.publications[publication.0].mid, self.publications[publication.0].source);
-            if !requests.iter().any(|request| request.mid == mid && request.source == source) {
+            let Publication { mid, source, track, .. } = self.publications[publication.0];
+            let is_same = |request: &&&PublicationRequest| {
+                let is_track = request.track.is_none_or(|asked| asked == track);
+                request.mid == mid && request.source == source && is_track
+            };
+            if !requests.iter().any(|request| is_same(&request)) {
                 self.unpublish(now, publication, outbox);
             }
         }
@@ -224,7 +294,11 @@ impl Room {
     ) -> PublicationKey {
         let participant = &mut self.participants[key.0];
         let transport = &mut self.transports[on.0];
-        let track = TrackId(participant.rng.u64());
+        let reserved = participant.reserved.iter().position(|(track, _)| request.track == Some(*track));
+        let (track, label) = match reserved.map(|place| participant.reserved.remove(place)) {
+            Some((track, label)) => (track, Some(label)),
+            None => (TrackId(participant.rng.u64()), None),
+        };
         let codec = expected_codec(&transport.negotiated, request.mid);
         let publication = PublicationKey(self.publications.vacant_key());
         self.publications.insert(Publication::new(
@@ -238,6 +312,7 @@ impl Room {
             request.muted,
             codec,
         ));
+        self.publications[publication.0].label = label;
         participant.publications.push(publication);
         if self.publications[publication.0].kind() == MediaKind::Video {
             transport.report_by(now + VIDEO_INTERVAL);

@@ -12,6 +12,8 @@ use crate::signal::whip::Side;
 pub enum Route {
     /// To the signalling WebSocket.
     WebSocket,
+    /// To the signalling of LiveKit's clients.
+    LiveKit(LiveKitTarget),
     /// To the server's health.
     Health,
     /// To whether the server is alive.
@@ -34,6 +36,15 @@ pub enum Route {
     Answer(Response),
 }
 
+/// What an address of LiveKit's clients is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveKitTarget {
+    /// `/rtc/v1`: the WebSocket.
+    Socket,
+    /// `/rtc/v1/validate`: why the WebSocket was refused, which a page cannot see.
+    Validate,
+}
+
 /// What a WHIP or WHEP URL names.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WhipTarget {
@@ -49,6 +60,7 @@ pub struct WhipTarget {
 pub fn label(path: &str) -> &'static str {
     match path {
         "/ws" => "/ws",
+        "/rtc/v1" | "/rtc/v1/validate" => "/rtc",
         "/health" => "/health",
         "/livez" => "/livez",
         "/readyz" => "/readyz",
@@ -90,6 +102,11 @@ pub fn route(request: &Request) -> Route {
     match request.path.as_str() {
         "/ws" if request.method == "GET" => Route::WebSocket,
         "/ws" => Route::Answer(Response::method_not_allowed("GET")),
+        "/rtc/v1" if request.method == "GET" => Route::LiveKit(LiveKitTarget::Socket),
+        "/rtc/v1/validate" if matches!(request.method.as_str(), "GET" | "OPTIONS") => {
+            Route::LiveKit(LiveKitTarget::Validate)
+        }
+        "/rtc/v1" | "/rtc/v1/validate" => Route::Answer(Response::method_not_allowed("GET")),
         "/health" if read_only => Route::Health,
         "/livez" if read_only => Route::Live,
         "/readyz" if read_only => Route::Ready,

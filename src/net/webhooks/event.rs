@@ -208,6 +208,7 @@ mod tests {
             participant: ParticipantId(7),
             source: Source::ScreenAudio,
             muted: false,
+            label: None,
         };
         let event = told(&Happening::Published(anna(true), info));
         assert_eq!((&event["event"], &event["createdAt"]), (&json!("track_published"), &json!("1060")));

@@ -2,7 +2,8 @@
 
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{
-    Command, EncodingRequest, Join, Lifeline, MediaKind, Preference, PublicationRequest, Resume, Source, Wish,
+    Command, EncodingRequest, Join, Layout, Lifeline, MediaKind, Preference, Proof, PublicationRequest,
+    Resume, Source, Wish,
 };
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, RefusalCode, Resumed,
@@ -42,6 +43,7 @@ impl Endpoint {
             profile: Profile::named(name(self.person)),
             auto_subscribe: self.plan.auto_subscribe,
             lifeline: Lifeline::Signalling,
+            layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
             host: None,
@@ -56,7 +58,7 @@ impl Endpoint {
         let resume = Resume {
             room: joined.room.clone(),
             participant: joined.participant,
-            secret: joined.secret.clone(),
+            proof: Proof::Secret(joined.secret.clone()),
         };
         self.ask(Asked::Enter, Signal::Resume(resume), post);
         true
@@ -220,6 +222,7 @@ impl Endpoint {
             source: sender.plan.source,
             muted: self.is_muted(sender.plan.source),
             encodings: sender.plan.layers.iter().map(declared).collect(),
+            track: None,
         };
         publishing.map(request).collect()
     }
@@ -337,7 +340,7 @@ impl Endpoint {
                 self.replied(request.as_ref(), post);
                 self.on_resumed(now, *resumed, post);
             }
-            Event::Answer { request, sdp, publications } => {
+            Event::Answer { request, sdp, publications, .. } => {
                 self.replied(request.as_ref(), post);
                 self.answered(now, &sdp, &publications, post);
             }
