@@ -14,6 +14,7 @@ import "./scenarios/going.js";
 import "./scenarios/door.js";
 import "./scenarios/moderation.js";
 import "./scenarios/demo-page.js";
+import "./scenarios/webhooks.js";
 import "./scenarios/whep.js";
 import "./scenarios/mixed.js";
 import "./scenarios/livekit.js";
