@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
+use base64ct::{Base64, Encoding};
 use strait::core::command::{Command, Moderation, Preference, Source};
+use strait::core::data::DataPayload;
 use strait::core::moderation::{Ban, Target};
 use strait::core::negotiation::offer::Offer;
 use strait::core::path::{LocalCandidate, TransportProtocol};
