@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value, json};
 use strait::core::command::{Command, Moderation, Preference, Proof, Source};
+use strait::core::data::DataPayload;
 use strait::core::moderation::{Ban, Target};
 use strait::core::negotiation::answer::Naming;
 use strait::core::negotiation::offer::Offer;

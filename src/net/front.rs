@@ -582,8 +582,10 @@ impl Front {
         };
         // Whoever reads slowly goes without what others say to them, rather than without the call.
         let waiting = socket.pipe().output_bytes();
-        if matches!(event, Event::Data { .. })
-            && waiting > self.config.send_queue_bytes_max / DATA_QUEUE_SHARE
+        let most = self.config.send_queue_bytes_max;
+        // As text it may be twice as long.
+        if let Event::Data { payload, .. } = event
+            && (waiting > most / DATA_QUEUE_SHARE || waiting + 2 * payload.bytes() > most)
         {
             self.counters.data_dropped += 1;
             return;

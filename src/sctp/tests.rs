@@ -303,6 +303,29 @@ fn who_does_not_receive_loses_the_channel_and_is_not_waited_for() {
 }
 
 #[test]
+fn what_is_paced_comes_no_faster_and_all_of_it() {
+    let mut world = World::with_channels(well);
+    world.request(ChannelRequest::Pace(1_000_000));
+    for _ in 0..20 {
+        world.server_says(CHAT, &[1; 25_000]);
+    }
+    let mut heard = 0;
+    let begin = world.now;
+    while heard < 20 {
+        world.run(10);
+        heard += world.browser_hears(CHAT).len();
+    }
+    // 500,000 bytes, of which 64 KiB may go at once.
+    let took = world.now - begin;
+    assert!((Duration::from_secs(3)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    world.server_says(CHAT, b"at once");
+    world.run(30);
+    assert_eq!(world.browser_hears(CHAT).len(), 0, "it waits behind them");
+    world.run(1000);
+    assert_eq!(world.browser_hears(CHAT).len(), 1);
+}
+
+#[test]
 fn garbage_and_a_flood_of_associations_change_nothing() {
     let mut world = World::with_channels(well);
     let mut init = vec![0x13, 0x88, 0x13, 0x88, 0, 0, 0, 0, 0, 0, 0, 0];

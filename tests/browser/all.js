@@ -13,6 +13,7 @@ import "./scenarios/scalability.js";
 import "./scenarios/going.js";
 import "./scenarios/door.js";
 import "./scenarios/moderation.js";
+import "./scenarios/data.js";
 import "./scenarios/demo-page.js";
 import "./scenarios/webhooks.js";
 import "./scenarios/whep.js";
