@@ -18,6 +18,7 @@ mod layers;
 mod media;
 mod membership;
 mod moderation;
+mod naming;
 mod pacing;
 mod publish;
 mod quality;
