@@ -94,3 +94,10 @@ const _: () = assert!(INGRESS_STREAMS_PER_PARTICIPANT_MAX <= SRTP_WINDOWS_MAX);
 const _: () = assert!(SRTP_WINDOWS_MAX <= SRTP_STREAMS_EVER_MAX);
 const _: () = assert!(ROOM_ID_BYTES_MIN <= ROOM_ID_BYTES_MAX);
 const _: () = assert!(DATA_PAYLOAD_BYTES_MAX < SDP_BYTES_MAX);
+
+/// Largest message on a data channel, bytes: what browsers take, too, and what our answers say (RFC 8841 §6).
+pub const CHANNEL_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Most SCTP streams of one association, which are as many data channels.
+pub const CHANNEL_STREAMS_MAX: u16 = 256;
+/// What may wait to be sent on the data channels of one participant, bytes.
+pub const CHANNEL_BYTES_BUFFERED_MAX: usize = 1024 * 1024;

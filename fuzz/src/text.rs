@@ -60,7 +60,9 @@ fn write(message: &ClientMessage) -> String {
     }
     // A payload is any JSON, kept as it came: numbers keep their digits.
     match message {
-        ClientMessage::Command { command: Command::Data { payload, .. }, .. } => {
+        ClientMessage::Command {
+            command: Command::Data { payload: DataPayload::Json(payload), .. }, ..
+        } => {
             let data = data.to_string();
             let _ = write!(
                 out,
@@ -104,12 +106,16 @@ fn write_command(command: &Command) -> (&'static str, Value) {
             ("pause", json!({"trackId": track.to_string(), "paused": paused}))
         }
         Command::Pin { track, pinned } => ("pin", json!({"trackId": track.to_string(), "pinned": pinned})),
-        Command::Data { to, topic, payload: _ } => {
+        Command::Data { to, topic, payload, is_lossy } => {
             let mut data = Map::new();
             if let Some(to) = to {
                 data.insert("to".into(), to.iter().map(ToString::to_string).collect());
             }
             data.insert("topic".into(), json!(topic));
+            data.insert("lossy".into(), json!(is_lossy));
+            if let DataPayload::Bytes(bytes) = payload {
+                data.insert("bytes".into(), json!(Base64::encode_string(bytes)));
+            }
             ("data", Value::Object(data))
         }
         Command::Prefer(preferences) => {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::data::DataPayload;
 use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 pub use super::moderation::Moderation;
@@ -206,8 +207,23 @@ pub enum Command {
         to: Option<Vec<ParticipantId>>,
         /// A word by which the recipients know what it is about.
         topic: String,
-        /// What is said, as JSON text.
-        payload: Box<str>,
+        /// What is said.
+        payload: DataPayload,
+        /// Whether it is of no use if it comes late, so that it may rather be lost.
+        is_lossy: bool,
+    },
+    /// From now on, tell the member's front end what comes on their data channels, because it has a format of its own. The
+    /// room reads nothing of it, and sends nothing there that is not asked for.
+    ReadChannels,
+    /// Send this on the member's own data channel of that label, for a front end that has a format of its own. If there is
+    /// none, it is dropped.
+    ToChannel {
+        /// The label that the member gave the channel.
+        label: String,
+        /// Whether it is text, which is UTF-8, or bytes.
+        is_text: bool,
+        /// What is sent.
+        bytes: Vec<u8>,
     },
     /// Leave the room, and end everything that is published.
     Leave,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{MediaKind, Source, TrackLabel};
+use super::data::DataPayload;
 use super::grants::{Grants, Role};
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use super::profile::Profile;
@@ -432,8 +433,20 @@ pub enum Event {
         from: ParticipantId,
         /// The topic, as the sender named it.
         topic: String,
-        /// What was sent, as JSON text.
-        payload: Box<str>,
+        /// What was sent.
+        payload: DataPayload,
+        /// Whether it may rather be lost than come late.
+        is_lossy: bool,
+    },
+    /// A message on one of the member's own data channels, for a front end that reads these itself
+    /// ([`Command::ReadChannels`](super::command::Command::ReadChannels)).
+    FromChannel {
+        /// The label that the member gave the channel.
+        label: String,
+        /// Whether it is text, which is UTF-8, or bytes.
+        is_text: bool,
+        /// What was sent.
+        bytes: Vec<u8>,
     },
     /// The server lets nobody in from now on, or lets people in again. Calls go on.
     Draining(bool),

@@ -8,7 +8,11 @@
 
 mod address_counts;
 pub mod bandwidth;
+pub mod bans;
+pub mod channels;
+pub mod codec_set;
 pub mod command;
+pub mod data;
 pub mod datagrams;
 pub mod demux;
 pub mod engine;
@@ -22,6 +26,7 @@ pub mod ids;
 pub mod input;
 pub mod known_path;
 pub mod media;
+pub mod member_channels;
 pub mod moderation;
 pub mod msid;
 pub mod mutation;

@@ -10,6 +10,7 @@ use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
 use super::grants::Grants;
 use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
+use super::member_channels::Channels;
 use super::mutation::mutated;
 use super::pace::Pace;
 use super::profile::Profile;
@@ -86,6 +87,8 @@ pub struct Participant {
     pub reserved: Vec<(TrackId, Box<TrackLabel>)>,
     /// What they may do.
     pub grants: Grants,
+    /// Their data channels, if they have, or have had, any.
+    pub channels: Option<Box<Channels>>,
     /// Whether they publish without signalling and nothing is heard from them.
     pub is_unheard: bool,
     /// What they want to receive.
@@ -162,6 +165,7 @@ impl Participant {
             layout: Layout::Slots,
             reserved: Vec::new(),
             grants: Grants::OPEN,
+            channels: None,
             is_unheard: false,
             subscriptions: Subscriptions::default(),
             steering: Steering::default(),

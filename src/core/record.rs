@@ -5,12 +5,14 @@
 //! outputs, commands, events) changes the format, and must raise [`RECORDS_VERSION`].
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::bans::LastingBan;
 use super::command::{Command, Join, Moderation, Resume};
 use super::event::{LeaveReason, SlotCounts};
 use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId, TransportKey};
@@ -49,6 +51,8 @@ pub struct RoomHeader {
     pub slots_max: SlotCounts,
     /// Whether clients who lose much of their audio are sent copies of it, if they take them.
     pub redundancy: bool,
+    /// Whether clients may have data channels.
+    pub data_channels: bool,
     /// How slots are shared where there are too few.
     pub sharing: Sharing,
     /// What is believed of the networks of those who receive.
@@ -73,12 +77,14 @@ impl RoomHeader {
         // Taken apart, so that the compiler complains if a setting is forgotten here.
         let Settings {
             rooms_max: _,
+            known_rooms: _,
             participants_per_address_max: _,
             participants_per_room_max,
             tracks_per_participant_max,
             slots,
             slots_max,
             redundancy,
+            data_channels,
             sharing,
             bandwidth,
             video_start_kbps,
@@ -100,6 +106,7 @@ impl RoomHeader {
             slots,
             slots_max,
             redundancy,
+            data_channels,
             sharing,
             bandwidth,
             video_start_kbps,
@@ -115,12 +122,14 @@ impl RoomHeader {
     pub fn settings(&self, epoch: Instant) -> Settings {
         Settings {
             rooms_max: 1,
+            known_rooms: BTreeMap::new(),
             participants_per_address_max: usize::MAX,
             participants_per_room_max: self.participants_per_room_max,
             tracks_per_participant_max: self.tracks_per_participant_max,
             slots: self.slots,
             slots_max: self.slots_max,
             redundancy: self.redundancy,
+            data_channels: self.data_channels,
             sharing: self.sharing,
             bandwidth: self.bandwidth,
             video_start_kbps: self.video_start_kbps,
@@ -212,6 +221,8 @@ pub enum RecordedInput<'a> {
     Shed(Shedding),
     /// A member who was never in the call made way for somebody else of their address.
     MakeWay(ParticipantKey),
+    /// The room took over the bans of the room of its name before it.
+    KeepOut(Cow<'a, [LastingBan]>),
 }
 
 /// A datagram that the room sent. Its head tells what it was; a replay compares its hash.

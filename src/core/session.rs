@@ -15,6 +15,7 @@ use str0m::config::DtlsCert;
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
+use super::channels::ChannelRequest;
 use super::engine::{certificate_stand_in, engine_address, expect_certificate, restart_ice};
 use super::handshake::{self, Mailbox};
 use super::ids::{Mid, Ssrc};
@@ -54,8 +55,8 @@ pub enum Effect {
     },
     /// Send a DTLS datagram by the transport's path, or to `to` while there is none.
     Dtls {
-        /// Where the engine believes the peer to be.
-        to: SocketAddr,
+        /// Where the engine believes the peer to be; `None` once the handshake is done.
+        to: Option<SocketAddr>,
         /// The bytes of the datagram.
         bytes: Vec<u8>,
     },
@@ -249,6 +250,10 @@ impl Session {
         let section = self.association.as_ref().map_or(first, |association| association.section);
         self.association = Some(Association { section, remote, fingerprints });
         let negotiated = self.agree(offer, rng);
+        if let Some(message_bytes_max) = negotiated.channel_message_bytes_max {
+            let enable = ChannelRequest::Enable { message_bytes_max };
+            self.effects.push(Effect::Handshake(DtlsRequest::Channel(enable)));
+        }
         Ok(Agreement { negotiated, restarted })
     }
 
@@ -417,8 +422,12 @@ impl Session {
         self.association.as_ref().is_some_and(|association| is_signed(message, &association.remote.pass))
     }
 
-    /// Takes a DTLS datagram.
+    /// Takes a DTLS datagram. The engine needs none once the handshake is done, and data would only pass through it.
     pub fn handle_dtls(&mut self, now: Instant, remote: SocketAddr, bytes: &[u8]) {
+        if self.handshake_done && self.alive {
+            self.effects.push(Effect::Handshake(DtlsRequest::Packet(bytes.to_vec())));
+            return;
+        }
         let Ok(receive) = Receive::new(Protocol::Udp, remote, engine_address(remote), bytes) else { return };
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Receive(now, receive)));
     }
@@ -453,7 +462,13 @@ impl Session {
             }
             DtlsEvent::Connected => self.handshake_done = true,
             DtlsEvent::Closed(end) => self.dtls_end = Some(end.clone()),
+            DtlsEvent::Packet(bytes) if self.handshake_done && self.alive => {
+                self.effects.push(Effect::Dtls { to: None, bytes: std::mem::take(bytes) });
+                return;
+            }
             DtlsEvent::Packet(_) => {}
+            // It is the room's to read.
+            DtlsEvent::Channel(_) => return,
         }
         self.mailbox.deliver(event);
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
@@ -534,7 +549,7 @@ impl Session {
         for (to, bytes) in datagrams {
             match classify(&bytes) {
                 DatagramKind::Stun => self.effects.push(Effect::Stun { to, bytes }),
-                DatagramKind::Dtls => self.effects.push(Effect::Dtls { to, bytes }),
+                DatagramKind::Dtls => self.effects.push(Effect::Dtls { to: Some(to), bytes }),
                 // The engine's RTCP must never be sent: it would be encrypted with our keys under the engine's own
                 // counter.
                 DatagramKind::Rtp

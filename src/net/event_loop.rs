@@ -34,12 +34,13 @@ use super::startup::{BoundAddresses, CoreSeed, SetLogLevel};
 use super::tcp::connection::{Next, Standing};
 use super::traces::keeper::TraceKeeper;
 use super::view::ServerView;
-use super::{clock, entropy, token};
+use super::{clock, entropy, token, twirp};
 use crate::core::command::Join;
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::{AdminCommand, Admission};
 use crate::core::moderation::Moderation;
+use crate::core::room_options::{RecordingPolicy, RoomChange};
 use crate::core::timers::STOOD_STILL;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
@@ -383,6 +384,11 @@ impl EventLoop {
                 actor = call.authority.as_ref().map(|authority| Asking::BackEnd(authority.by.clone()));
                 self.serve_back_end(now, call)
             }
+            Route::RoomService(call) => {
+                details = call.details();
+                actor = call.by().map(Asking::BackEnd);
+                self.serve_room_service(now, &call)
+            }
             Route::Whip(target) => {
                 let Self { front, shard, .. } = self;
                 let Some(connection) = front.connections.at(place) else { return };
@@ -456,16 +462,33 @@ impl EventLoop {
             ApiRequest::IssueToken(issue) => {
                 answers::issue(&self.front.config.gate, call.authority.as_ref(), *issue)
             }
-            ApiRequest::MakeRoom(room, change) => match room.map_or_else(entropy::room_id, Ok) {
-                Ok(room) => answers::made(&room, self.shard.make_room(now, &room, *change)),
-                Err(error) => {
-                    Response::problem(503, &format!("the server has no randomness: {error}"), "name the room")
-                }
-            },
+            ApiRequest::MakeRoom(room, change) => self.make_room(now, room, *change),
             ApiRequest::EndRoom(room) => answers::done(self.shard.operate(now, &room, Moderation::End)),
             ApiRequest::Operate(room, moderations) => {
                 let mut each = moderations.into_iter();
                 answers::done(each.try_for_each(|moderation| self.shard.operate(now, &room, moderation)))
+            }
+        }
+    }
+
+    fn serve_room_service(&mut self, now: Instant, call: &twirp::Call) -> Response {
+        self.ledger.collect(&mut self.shard.sfu);
+        let checked = call.check(self.view(now));
+        let outcome = checked.and_then(|()| call.carry_out(now, &mut self.shard));
+        // A room that was made has its id only from here on.
+        self.ledger.collect(&mut self.shard.sfu);
+        call.answer(self.view(now), outcome)
+    }
+
+    /// Makes a room ahead of time for a back end or an operator, or changes one that is there.
+    fn make_room(&mut self, now: Instant, room: Option<RoomId>, change: RoomChange) -> Response {
+        if change.recording == Some(RecordingPolicy::Always) && self.front.config.record.is_none() {
+            return recordings::no_place_for_traces();
+        }
+        match room.map_or_else(entropy::room_id, Ok) {
+            Ok(room) => answers::made(&room, self.shard.make_room(now, &room, change)),
+            Err(error) => {
+                Response::problem(503, &format!("the server has no randomness: {error}"), "name the room")
             }
         }
     }

@@ -28,6 +28,7 @@ use super::http::assets::Assets;
 use super::http::client::Client as HttpClient;
 use super::http::message::{Request, Response};
 use super::http::{cors, origin, plain_http};
+use super::identity_rates::IdentityRates;
 use super::operator::admin;
 use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
@@ -36,6 +37,7 @@ use super::tcp::connections::Connections;
 use super::tcp::web_socket::{self, Client, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
+use super::twirp;
 use super::whip_sessions::{Answered, WhipSessions};
 use crate::access::{AuthMode, Denied, Pass, SIGNATURE_FIELD, Signatures, Signed};
 use crate::core::event::{Event, Refusal};
@@ -92,6 +94,8 @@ pub struct Front {
     /// Counts of requests and messages.
     pub counters: ShellCounters,
     assets: Assets,
+    /// How often each identity may join, and what it may send.
+    identities: IdentityRates,
     /// How often each address may join.
     joins: AddressRates,
     /// How often each address may resume, which is news for a whole room as well. Apart from joins, so that a network whose
@@ -99,6 +103,8 @@ pub struct Front {
     resumes: AddressRates,
     /// How many requests each address may make.
     requests: AddressRates,
+    /// How many requests beyond that are only refused.
+    refused_requests: AddressRates,
     /// How many wrong tokens each address may show before its clients count as cut.
     wrong_tokens_of_address: AddressRates,
     /// How many bytes of session descriptions each address may have read: what an offer costs goes by its length.
@@ -130,8 +136,10 @@ impl Front {
         let joins = AddressRates::new(config.joins_per_second, config.joins_burst);
         let resumes = AddressRates::new(config.joins_per_second, config.joins_burst);
         let requests = AddressRates::new(config.requests_per_second, config.requests_burst);
+        let refused_requests = AddressRates::new(config.requests_per_second, config.requests_burst);
         let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
         Self {
+            identities: IdentityRates::new(&config),
             config,
             connections,
             certificates,
@@ -141,6 +149,7 @@ impl Front {
             joins,
             resumes,
             requests,
+            refused_requests,
             wrong_tokens_of_address: AddressRates::new(
                 WRONG_TOKENS_PER_SECOND,
                 WRONG_TOKENS_OF_ADDRESS_AT_ONCE,
@@ -176,7 +185,7 @@ impl Front {
             return Route::Answer(Response::paused());
         }
         if !self.requests.take(now, host, 1.0) {
-            return Route::Answer(Response::too_many_requests());
+            return self.refuse_one_more(now, place, host);
         }
         let is_local = peer.to_canonical().is_loopback() && !request.is_proxied();
         if !origin::host_is_ours(request, &self.config.hosts, is_local) {
@@ -196,6 +205,11 @@ impl Front {
                 Err(refused) => return Route::Answer(refused),
             }
         }
+        if let Route::RoomService(call) = &mut route
+            && let Err(refused) = call.authorize(request, &self.config.gate)
+        {
+            return Route::Answer(refused);
+        }
         let is_restricted = match route {
             Route::Metrics => !self.config.metrics_public,
             Route::Admin(_) => true,
@@ -206,12 +220,24 @@ impl Front {
         {
             return Route::Answer(refused);
         }
-        if matches!(route, Route::Admin(_) | Route::Api(_))
+        if matches!(route, Route::Admin(_) | Route::Api(_) | Route::RoomService(_))
             && let Err(refused) = self.check_signature(request)
         {
             return Route::Answer(refused);
         }
         route
+    }
+
+    /// Refuses a request of an address that has made too many, and closes the connection: thousands of refusals a second
+    /// are no less work than pages. Whoever goes on at twice the rate that is allowed counts as cut.
+    fn refuse_one_more(&mut self, now: Instant, place: usize, host: IpAddr) -> Route {
+        if let Some(connection) = self.connections.at(place) {
+            connection.finish_http(now);
+        }
+        if !self.refused_requests.take(now, host, 1.0) {
+            self.connections.pauses.note_cut(now, host);
+        }
+        Route::Answer(Response::too_many_requests())
     }
 
     /// Checks the signature of a request that changes something, if it needs one.
@@ -240,7 +266,7 @@ impl Front {
         by: Option<Asking>,
         details: Value,
     ) {
-        let is_ours = request.path.starts_with("/admin/") || request.path.starts_with("/api/");
+        let is_ours = ["/admin/", "/api/", "/twirp/"].iter().any(|folder| request.path.starts_with(folder));
         // Whoever shows a wrong token is written down by `log_wrong_token`.
         let is_wrong_token = response.status == 401 && request.field("authorization").is_some();
         let is_refused = matches!(response.status, 401 | 403);
@@ -354,7 +380,9 @@ impl Front {
                 if large > 0 && !self.offered_bytes.take(now, host, large as f64) {
                     front_end.refuse_long(now, text.as_str())
                 } else {
-                    front_end.receive(now, text.as_str())
+                    let identity = front_end.identity();
+                    let all = identity.map(|identity| self.identities.sent_by(now, identity));
+                    front_end.receive_of(now, text.as_str(), all)
                 }
             }
             Incoming::Binary(_) => front_end.refuse_binary(now),
@@ -378,8 +406,25 @@ impl Front {
     /// they are called `name` unless their token says another.
     ///
     /// # Errors
-    /// Nothing lets them in.
+    /// Nothing lets them in, or whoever has their identity has joined too often.
     pub fn admit(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        room: Option<RoomId>,
+        name: String,
+        ticket: Ticket,
+    ) -> Result<Entry, Refusal> {
+        let entry = self.read_ticket(now, id, room, name, ticket)?;
+        match &entry.profile.identity {
+            Some(identity) if !self.identities.may_join(now, identity) => {
+                Err(refusals::identity_joins_too_fast())
+            }
+            _ => Ok(entry),
+        }
+    }
+
+    fn read_ticket(
         &mut self,
         now: Instant,
         id: ConnectionId,
@@ -654,7 +699,7 @@ pub enum Asking {
 
 /// Returns whether a request changes nothing, whatever it asks for (RFC 9110 §9.2.1).
 fn is_reading(request: &Request) -> bool {
-    matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+    matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS") || twirp::is_reading(&request.path)
 }
 
 /// What somebody gets who is let in.

@@ -371,6 +371,8 @@ impl Oracle {
             // Nobody here may moderate.
             Command::Offer { .. }
             | Command::Data { .. }
+            | Command::ReadChannels
+            | Command::ToChannel { .. }
             | Command::Pin { .. }
             | Command::UpdateProfile(_)
             | Command::Report { .. }

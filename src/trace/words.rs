@@ -39,6 +39,7 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
         RecordedInput::StopWaiting(id) => format!("{id}, who waits, has gone"),
         RecordedInput::Close(reason) => format!("the room is closed: {reason:?}"),
         RecordedInput::MakeWay(key) => format!("participant {} makes way for somebody else", key.0),
+        RecordedInput::KeepOut(bans) => format!("{} bans of the room before go on", bans.len()),
         RecordedInput::Timeout => "a deadline has come".to_owned(),
         RecordedInput::Share => "the packets that came are forwarded".to_owned(),
         RecordedInput::Shed(Shedding::NONE) => "there is time to forward all video again".to_owned(),
@@ -56,6 +57,9 @@ pub fn output(output: &RoomOutput) -> String {
         RoomOutput::Dtls(of, request) => match request {
             DtlsRequest::Packet(bytes) => {
                 format!("to transport {}'s handshake: {}", of.0, datagram(bytes, bytes.len()))
+            }
+            DtlsRequest::Channel(request) => {
+                format!("to transport {}'s data channels: {}", of.0, shortened(&format!("{request:?}")))
             }
             other => format!("to transport {}'s handshake: {other:?}", of.0),
         },
@@ -190,6 +194,7 @@ fn dtls_event(event: &DtlsEvent) -> String {
         DtlsEvent::Packet(bytes) => format!("sends {}", datagram(bytes, bytes.len())),
         DtlsEvent::PeerCertificate(der) => format!("the peer's certificate, {} bytes", der.len()),
         DtlsEvent::KeyingMaterial { profile, .. } => format!("keys for {profile:?}"),
+        DtlsEvent::Channel(event) => format!("data channels: {}", shortened(&format!("{event:?}"))),
         DtlsEvent::Connected => "complete".to_owned(),
         DtlsEvent::Closed(DtlsEnd::Goodbye) => "closed".to_owned(),
         DtlsEvent::Closed(DtlsEnd::Alert(number)) => format!("closed by the peer's alert {number}"),

@@ -19,6 +19,7 @@ mod quality;
 mod redundancy;
 mod repair;
 mod replaying;
+mod rooms;
 mod scaling;
 mod shedding;
 mod slots;

@@ -17,6 +17,7 @@ mod one_port;
 #[path = "../binary/program.rs"]
 #[allow(dead_code, reason = "tests/binary uses the rest")]
 mod program;
+mod room_service;
 mod serving;
 mod support;
 mod turn;

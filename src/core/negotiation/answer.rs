@@ -4,15 +4,20 @@ use std::fmt::Write as _;
 
 use super::agree::agreed_payload_types;
 use super::codecs::{self, Role};
+use super::data::DataSection;
 use super::offer::Offer;
 use super::section::{Direction, Format, Section};
 use crate::core::command::MediaKind;
 use crate::core::ids::Mid;
 use crate::core::negotiated::{Negotiated, NegotiatedSection};
 use crate::core::path::{LocalCandidate, TransportProtocol};
+use crate::limits::{CHANNEL_MESSAGE_BYTES_MAX, CHANNEL_STREAMS_MAX};
 
 /// The canonical name in our RTCP, under which all our streams are synchronised (RFC 3550 §6.5.1).
 pub const CNAME: &str = "strait";
+
+/// Our SCTP port, of which nothing depends: the association is alone in its handshake (RFC 8841 §5.2).
+const SCTP_PORT: u16 = 5000;
 
 /// The msid of a section: its stream and its track. Browsers play the audio and the video of one stream in sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +92,14 @@ pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String
     };
     let mut msids = msids.iter().peekable();
     for section in &offer.sections {
+        let is_first = offer.bundle.first() == Some(&section.index);
+        if let Some(data) = section.data.filter(|_| section.rejected.is_none()) {
+            write_data(&mut out, section, data, us, offer.transport.trickles);
+            if is_first {
+                write_candidates(&mut out, us.candidates);
+            }
+            continue;
+        }
         match agreed.next_if(|agreed| agreed.mid == section.mid && section.rejected.is_none()) {
             Some(agreed) => {
                 let msid = msids.next_if(|msid| msid.mid == section.mid);
@@ -95,7 +108,7 @@ pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String
                     msid => Streams::Named(msid),
                 };
                 write_section(&mut out, section, agreed, &streams, us, offer.transport.trickles);
-                if offer.bundle.first() == Some(&section.index) {
+                if is_first {
                     write_candidates(&mut out, us.candidates);
                 }
             }
@@ -111,6 +124,14 @@ fn write_rejected(out: &mut String, section: &Section<'_>) {
     let _ = write!(out, "m={media} 0 {profile} {first_format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n");
     if let Some(mid) = section.mid_text {
         let _ = write!(out, "a=mid:{mid}\r\n");
+    }
+    // Some clients cannot read a payload type that is not explained, not even where it is not used.
+    let is_named = |format: &&Format<'_>| first_format.parse() == Ok(format.pt);
+    if let Some(Format { pt, encoding, .. }) = section.formats.iter().find(is_named)
+        && !encoding.is_empty()
+        && encoding.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        let _ = write!(out, "a=rtpmap:{pt} {encoding}\r\n");
     }
 }
 
@@ -134,17 +155,7 @@ fn write_section(
     for pt in agreed_payload_types(section) {
         let _ = write!(out, " {pt}");
     }
-    let Us { ufrag, password, fingerprint, .. } = us;
-    let setup = if us.is_active { "active" } else { "passive" };
-    let _ = write!(out, "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
-    // We never trickle ourselves. It tells a client that its own candidates may come later (RFC 8840 §4.1.3).
-    if trickles {
-        out.push_str("a=ice-options:trickle\r\n");
-    }
-    let _ = write!(out, "a=fingerprint:{fingerprint}\r\na=setup:{setup}\r\n");
-    if section.has_mid {
-        let _ = write!(out, "a=mid:{}\r\n", section.mid);
-    }
+    write_transport(out, section, us, trickles);
     if section.allows_mixed {
         out.push_str(ALLOW_MIXED);
     }
@@ -174,6 +185,34 @@ fn write_section(
         Streams::Silent => None,
     };
     write_streams(out, agreed, msid);
+}
+
+/// Writes the section of the data channels, in the form of the offer.
+fn write_data(out: &mut String, section: &Section<'_>, data: DataSection, us: &Us<'_>, trickles: bool) {
+    let Section { media, profile, first_format, .. } = section;
+    let _ = write!(out, "m={media} 9 {profile} {first_format}");
+    write_transport(out, section, us, trickles);
+    if data.is_draft {
+        let _ = write!(out, "a=sctpmap:{first_format} webrtc-datachannel {CHANNEL_STREAMS_MAX}\r\n");
+    } else {
+        let _ = write!(out, "a=sctp-port:{SCTP_PORT}\r\n");
+    }
+    let _ = write!(out, "a=max-message-size:{CHANNEL_MESSAGE_BYTES_MAX}\r\n");
+}
+
+/// Writes what follows the formats in every served section: our side of the transport, and the section's name.
+fn write_transport(out: &mut String, section: &Section<'_>, us: &Us<'_>, trickles: bool) {
+    let Us { ufrag, password, fingerprint, .. } = us;
+    let setup = if us.is_active { "active" } else { "passive" };
+    let _ = write!(out, "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
+    // We never trickle ourselves. It tells a client that its own candidates may come later (RFC 8840 §4.1.3).
+    if trickles {
+        out.push_str("a=ice-options:trickle\r\n");
+    }
+    let _ = write!(out, "a=fingerprint:{fingerprint}\r\na=setup:{setup}\r\n");
+    if section.has_mid {
+        let _ = write!(out, "a=mid:{}\r\n", section.mid);
+    }
 }
 
 /// Writes the header extensions. They keep the offer's ids (RFC 8285 §7), and a restriction to one direction.

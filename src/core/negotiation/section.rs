@@ -1,11 +1,13 @@
 //! One media section of an offer: its `m=` line and its attributes, each read once, and which of its formats are served.
 
 use super::codecs::{self, Role};
+use super::data::DataSection;
 use super::lines::{BLANKS, Line};
 use super::parameters::Parameters;
 use super::refusal::{Refused, quoted};
 use super::streams::StreamLines;
 use super::transport::TransportLines;
+use crate::core::codec_set::CodecSet;
 use crate::core::command::MediaKind;
 use crate::core::ids::{Mid, is_token};
 use crate::core::negotiated::{Codec, Extension};
@@ -154,17 +156,21 @@ pub struct Section<'a> {
     pub rtcp_rsize: bool,
     /// Whether both forms of header extensions may come in one stream (RFC 8285 §6).
     pub allows_mixed: bool,
+    /// What it says of data channels, if it is for these.
+    pub data: Option<DataSection>,
     /// Why it cannot be served, in words; `None` if it can.
     pub rejected: Option<String>,
 }
 
-/// Attributes of the session that apply to all its sections.
+/// What applies to all sections of an offer: attributes of its session, and what its room takes.
 #[derive(Debug, Clone, Default)]
 pub struct SessionLines<'a> {
     /// The direction of sections that do not say one.
     pub direction: Option<Direction>,
     /// Header extensions of all sections: each with its line's number and value.
     pub extensions: Vec<(usize, &'a str)>,
+    /// The codecs that may be used.
+    pub codecs: CodecSet,
 }
 
 /// A section while its lines are read.
@@ -246,6 +252,7 @@ impl<'a> Reader<'a> {
             "video" => Some(MediaKind::Video),
             _ => None,
         };
+        let first_format = words.clone().next().unwrap_or("0");
         let mut reader = Self {
             section: Section {
                 index,
@@ -254,7 +261,7 @@ impl<'a> Reader<'a> {
                 mid_text: None,
                 media,
                 profile,
-                first_format: words.clone().next().unwrap_or("0"),
+                first_format,
                 kind,
                 stopped: false,
                 direction: Direction::SendRecv,
@@ -266,6 +273,7 @@ impl<'a> Reader<'a> {
                 rtcp_mux: false,
                 rtcp_rsize: false,
                 allows_mixed: false,
+                data: DataSection::named(media, profile, first_format),
                 rejected: None,
             },
             places: [None; PAYLOAD_TYPES],
@@ -307,6 +315,9 @@ impl<'a> Reader<'a> {
     }
 
     fn attribute(&mut self, number: usize, name: &'a str, value: &'a str) -> Result<(), Refused> {
+        if let Some(data) = &mut self.section.data {
+            data.take(name, value);
+        }
         match name {
             "mid" => self.mid(number, value.trim())?,
             "rtpmap" => self.rtpmap(number, value)?,
@@ -397,12 +408,16 @@ impl<'a> Reader<'a> {
 
     fn finish(mut self, session: &SessionLines<'a>) -> Result<Section<'a>, Refused> {
         if let Some(kind) = self.section.kind {
-            self.find_roles(kind);
+            self.find_roles(kind, session.codecs);
         }
         let mut section = self.section;
         section.stopped = self.port == "0" && !self.bundle_only;
         section.direction = self.direction.or(session.direction).unwrap_or(Direction::SendRecv);
-        section.rejected = why_rejected(&section);
+        // A direction is about media. Data flows both ways (RFC 8841 §11.3).
+        if section.data.is_some() {
+            section.direction = Direction::Inactive;
+        }
+        section.rejected = why_rejected(&section, session.codecs);
         if section.direction.sends() && !sends_av1(&section) {
             refuse_dependency_descriptor(&mut section);
         }
@@ -414,11 +429,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Finds out what each format is for: first codecs, then their retransmissions and redundant forms.
-    fn find_roles(&mut self, kind: MediaKind) {
+    fn find_roles(&mut self, kind: MediaKind, taken: CodecSet) {
         let formats = &mut self.section.formats;
         let mut is_media = [false; PAYLOAD_TYPES];
         for format in formats.iter_mut() {
-            format.role = codecs::role(kind, format.pt, format.encoding, &format.parameters);
+            let role = codecs::role(kind, format.pt, format.encoding, &format.parameters);
+            format.role = role.filter(|role| !matches!(role, Role::Media(codec) if !taken.has(*codec)));
             is_media[usize::from(format.pt)] = matches!(format.role, Some(Role::Media(_)));
         }
         let mut has_helper = [false; PAYLOAD_TYPES];
@@ -450,13 +466,16 @@ fn refuse_dependency_descriptor(section: &mut Section<'_>) {
     }
 }
 
-fn why_rejected(section: &Section<'_>) -> Option<String> {
+fn why_rejected(section: &Section<'_>, taken: CodecSet) -> Option<String> {
     if section.stopped {
         return Some("it is stopped".to_owned());
     }
-    if section.kind.is_none() {
-        return Some(format!("m={} is not served", quoted(section.media)));
+    if section.data.is_some() {
+        return None;
     }
+    let Some(kind) = section.kind else {
+        return Some(format!("m={} is not served", quoted(section.media)));
+    };
     if !PROFILES.iter().any(|profile| profile.eq_ignore_ascii_case(section.profile)) {
         return Some(format!("the profile {} is not served", quoted(section.profile)));
     }
@@ -470,9 +489,10 @@ fn why_rejected(section: &Section<'_>) -> Option<String> {
             names.push(name);
         }
     }
-    let served = match section.kind {
-        Some(MediaKind::Audio) => "opus",
-        _ => "VP8, VP9, H264 and AV1",
-    };
-    Some(format!("none of its codecs is served ({}); served are {served}", quoted(&names.join(" "))))
+    let names = quoted(&names.join(" "));
+    let served = taken.in_words(kind).unwrap_or_else(|| "none".to_owned());
+    Some(match taken {
+        CodecSet::ALL => format!("none of its codecs is served ({names}); served are {served}"),
+        _ => format!("none of its codecs is served in this room ({names}); served are {served}"),
+    })
 }

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use tracing::{debug, info};
 
-use super::door::Door;
 use super::{Owner, Room};
 use crate::core::command::{Join, MediaKind, Resume};
 use crate::core::event::{
@@ -68,22 +67,6 @@ impl Room {
             format!("the room is full: it has its {there} participants"),
             "wait until somebody leaves, or use another room",
         ))
-    }
-
-    /// Takes somebody who asks to join: they come in, or wait, or stay out.
-    pub(super) fn come(
-        &mut self,
-        now: Instant,
-        request: Option<RequestId>,
-        admission: Admission,
-        join: Join,
-        outbox: &mut Outbox,
-    ) {
-        match self.door(now, &join) {
-            Ok(Door::Open) => self.join(now, request, admission, join, Connection::Transport, outbox),
-            Ok(Door::Wait) => self.knock(now, request, admission, join, outbox),
-            Err(refusal) => outbox.refuse(request, refusal),
-        }
     }
 
     pub(super) fn join(

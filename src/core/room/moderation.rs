@@ -56,7 +56,7 @@ impl Room {
                     self.expel(now, key, LeaveReason::Banned, outbox);
                 }
             }
-            Moderation::LiftBans(identity) => self.lift_bans(identity.as_deref()),
+            Moderation::LiftBans(named) => self.bans.lift(named.as_deref()),
             Moderation::SetPermissions(target, change) => {
                 for key in self.targets(by, &target)? {
                     self.set_permissions(now, key, change, outbox);
@@ -171,10 +171,14 @@ impl Room {
     /// for people.
     fn configure(&mut self, now: Instant, change: &RoomChange, outbox: &mut Outbox) -> Result<(), Refusal> {
         let options = self.options.changed(change).map_err(too_large)?;
-        let before = std::mem::replace(&mut self.options, options).state();
-        if self.count(false) == 0 {
-            self.empty_since = self.empty_since.or(Some(now));
+        if options.codecs != self.options.codecs && !self.participants.is_empty() {
+            return Err(Refusal::new(
+                RefusalCode::NotPermitted,
+                "people are in the room, and have agreed on its codecs",
+                "choose the codecs before anybody joins, or end the call first",
+            ));
         }
+        let before = std::mem::replace(&mut self.options, options).state();
         let state = self.options.state();
         if state != before {
             self.tell_all(&Event::RoomUpdated(state.clone()), outbox);
@@ -182,8 +186,16 @@ impl Room {
         if !state.waiting_room && before.waiting_room {
             self.admit_all(now, outbox);
         }
-        self.arm(now, Owner::Room);
+        self.wait_for_people(now);
         Ok(())
+    }
+
+    /// Lets a room that nobody has entered begin to wait for people, so that it ends if none come.
+    pub(super) fn wait_for_people(&mut self, now: Instant) {
+        if self.count(false) == 0 {
+            self.empty_since = self.empty_since.or(Some(now));
+        }
+        self.arm(now, Owner::Room);
     }
 
     /// Notes that somebody reports somebody else, for whoever runs the server.

@@ -68,7 +68,8 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
         // Everything that can be refused is refused before anything is changed.
-        let mut offer = Offer::read(sdp).map_err(|refused| bad_offer(refused.message))?;
+        let offer = Offer::read_for(sdp, self.options.codecs, self.settings.data_channels);
+        let mut offer = offer.map_err(|refused| bad_offer(refused.message))?;
         offer.limit_receiving(self.slots_left(key, on));
         self.check_publications(&offer, publications)?;
         // Slots may be replaced below, so what they have sent is counted first.

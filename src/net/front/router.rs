@@ -4,6 +4,7 @@ use crate::core::ids::RoomId;
 use crate::net::api::{self, ApiCall};
 use crate::net::http::message::{Request, Response};
 use crate::net::operator::admin::{self, AdminRequest};
+use crate::net::twirp;
 use crate::signal::whip::Side;
 
 /// What a request leads to.
@@ -25,6 +26,8 @@ pub enum Route {
     Admin(AdminRequest),
     /// To the API for back ends, for those whose token allows what they ask.
     Api(ApiCall),
+    /// To LiveKit's room service, for those whose token allows what they ask.
+    RoomService(Box<twirp::Call>),
     /// To WHIP or WHEP, for those who may use the room.
     Whip(WhipTarget),
     /// To a file of the browser client, if there is one of that name.
@@ -65,6 +68,7 @@ pub fn label(path: &str) -> &'static str {
         "*" => "*",
         _ if path.starts_with("/admin/") => "/admin",
         _ if path.starts_with("/api/") => "/api",
+        _ if path.starts_with("/twirp/") => "/twirp",
         _ if path.starts_with("/whip/") => "/whip",
         _ if path.starts_with("/whep/") => "/whep",
         _ => "file",
@@ -77,7 +81,7 @@ pub fn is_served_at(path: &str, is_management: bool, has_api: bool) -> bool {
     match label(path) {
         "/health" | "/livez" | "/readyz" => true,
         "/admin" | "/metrics" => is_management,
-        "/api" => is_management == has_api,
+        "/api" | "/twirp" => is_management == has_api,
         _ => !is_management,
     }
 }
@@ -117,6 +121,10 @@ pub fn route(request: &Request) -> Route {
         },
         path if path.starts_with("/api/") => match api::parse(request) {
             Ok(asked) => Route::Api(ApiCall { asked, authority: None }),
+            Err(response) => Route::Answer(response),
+        },
+        path if path.starts_with("/twirp/") => match twirp::parse(request) {
+            Ok(call) => Route::RoomService(Box::new(call)),
             Err(response) => Route::Answer(response),
         },
         path if is_whip(path) => match whip_target(path) {
