@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::command::{Layout, Lifeline, MediaKind, TrackLabel};
+use super::command::{Layout, Lifeline, MediaKind, Proof, TrackLabel};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
 use super::grants::Grants;
@@ -191,6 +191,16 @@ impl Participant {
         }
     }
 
+    /// Returns whether a client that shows this is theirs.
+    pub fn is_proven_by(&self, proof: &Proof) -> bool {
+        match proof {
+            Proof::Secret(secret) => same_secret(&self.secret, secret),
+            Proof::Identity(identity) => {
+                self.layout == Layout::Tracks && self.profile.identity.as_ref() == Some(identity)
+            }
+        }
+    }
+
     /// Whether they can be told anything.
     pub fn is_connected(&self) -> bool {
         self.signalling == Signalling::Connected
@@ -312,4 +322,9 @@ impl Participant {
                 .sum(),
         }
     }
+}
+
+/// Compares two secrets in constant time, so that an answer's delay does not tell how much of a guess was right.
+fn same_secret(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

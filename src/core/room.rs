@@ -19,6 +19,7 @@ mod layers;
 mod media;
 mod membership;
 mod moderation;
+mod naming;
 mod pacing;
 mod publish;
 mod quality;

@@ -13,6 +13,7 @@ mod layered;
 mod layers;
 mod membership;
 mod moderating;
+mod named_tracks;
 mod negotiating;
 mod pacing;
 mod quality;

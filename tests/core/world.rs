@@ -200,6 +200,8 @@ pub struct World {
     pub lifeline: Lifeline,
     /// How answers to people are laid out who join from now on.
     pub layout: Layout,
+    /// The id that was reserved for whatever is published next.
+    pub reserved: Option<TrackId>,
     /// What people who join from now on may do.
     pub grants: Grants,
     /// Whether the tokens of people who join from now on are for that very room.
@@ -349,6 +351,7 @@ impl World {
             clients: Vec::new(),
             lifeline: Lifeline::Signalling,
             layout: Layout::Slots,
+            reserved: None,
             grants: Grants::OPEN,
             profile: Profile::default(),
             is_invited: false,
@@ -587,12 +590,14 @@ impl World {
     }
 
     fn offer(&mut self, client: usize, sdp: &str, pending: SdpPendingOffer) {
+        let known = &self.clients[client].publications;
+        let is_known = |mid: &Mid| known.iter().any(|publication| *publication.mid == **mid);
         let publications = self.clients[client].sending.iter().map(|(mid, source)| PublicationRequest {
             mid: (&**mid).into(),
             source: *source,
             muted: false,
             encodings: self.clients[client].declared.clone(),
-            track: None,
+            track: self.reserved.filter(|_| !is_known(mid)),
         });
         let command = Command::Offer { sdp: sdp.to_owned(), publications: publications.collect() };
         self.clients[client].pending = Some(pending);

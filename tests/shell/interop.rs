@@ -1,5 +1,6 @@
-//! Clients that we did not write: aiortc and GStreamer publish by WHIP and view by WHEP, and what they decode is what was
-//! sent, as is what players read from the call's trace; coturn's `turnutils_uclient` uses the TURN server.
+//! Clients that we did not write: aiortc and GStreamer publish by WHIP and view by WHEP, LiveKit's client for Python speaks its
+//! own protocol, and what they decode is what was sent, as is what players read from the call's trace; coturn's
+//! `turnutils_uclient` uses the TURN server.
 //!
 //! `tests/run` makes the Python environment under `target/aiortc`; the others are packages of Debian, listed in
 //! `tests/browser/debian-packages`. What is missing is not checked, unless `CI` is set.
@@ -10,7 +11,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use strait::access::Key;
+use strait::access::{AuthMode, Gate, Key, Pass};
 use strait::net::{RecordConfig, RelayedNetwork, ShellConfig, TurnConfig};
 
 use crate::program::strait;
@@ -209,6 +210,29 @@ fn livekits_receiver_of_webhooks_takes_what_it_is_told() {
         }
     }
     receiver.finish();
+}
+
+#[test]
+fn livekits_client_for_python_publishes_and_gets_what_another_publishes() {
+    let Some(python) = python() else { return };
+    let key = Key { id: "team".into(), secret: "a secret that only the back end has".into() };
+    let gate = Gate { mode: AuthMode::Token, keys: vec![key], auto_create: true };
+    let server = Server::start(ShellConfig { gate: gate.clone(), ..config() });
+    let claims = |who: &str| {
+        let video = json!({"roomJoin": true, "room": "standup"});
+        let claims = json!({"sub": who, "exp": 4_000_000_000_u64, "video": video}).to_string();
+        gate.sign(&Pass::of_text(&claims).expect("good claims")).expect("there is a key")
+    };
+    let url = format!("ws://{}", server.address);
+    let tokens = ["anna", "ben"].map(claims);
+    let mut call = Script::start_with(&python, "livekit_call.py", &url, &[&tokens[0], &tokens[1]]);
+    let seen = call.line();
+    assert_eq!(seen["identity"], "anna");
+    assert_is_the_camera(&seen);
+    let heard = call.line();
+    assert_eq!(heard["identity"], "anna");
+    assert_is_the_tone(&heard);
+    assert_eq!(call.line()["left"], true);
 }
 
 #[test]

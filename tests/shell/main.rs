@@ -11,6 +11,7 @@ mod call;
 mod guarded;
 mod guarding;
 mod interop;
+mod livekit;
 mod metrics;
 mod one_port;
 #[path = "../binary/program.rs"]

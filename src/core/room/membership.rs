@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::{debug, info};
 
 use super::{Owner, Room};
-use crate::core::command::{Join, Layout, MediaKind, Proof, Resume};
+use crate::core::command::{Join, MediaKind, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
@@ -203,14 +203,7 @@ impl Room {
             return;
         };
         let participant = &mut self.participants[key.0];
-        let is_theirs = match &resume.proof {
-            Proof::Secret(secret) => same_secret(&participant.secret, secret),
-            Proof::Identity(identity) => {
-                participant.layout == Layout::Tracks
-                    && participant.profile.identity.as_ref() == Some(identity)
-            }
-        };
-        if !is_theirs {
+        if !participant.is_proven_by(&resume.proof) {
             let refusal = Refusal::new(
                 RefusalCode::BadSecret,
                 "the secret is not this participant's",
@@ -381,9 +374,4 @@ pub fn unknown_participant() -> Refusal {
         "there is no such participant, or not any longer",
         "join the room again",
     )
-}
-
-/// Compares two secrets in constant time, so that an answer's delay does not tell how much of a guess was right.
-fn same_secret(a: &str, b: &str) -> bool {
-    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

@@ -6,10 +6,9 @@ use tracing::debug;
 
 use super::reports::VIDEO_INTERVAL;
 use super::{Owner, Room};
-use crate::core::command::{Layout, MediaKind, PublicationRequest, Source, TrackLabel};
+use crate::core::command::{Layout, MediaKind, PublicationRequest, Source};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
-use crate::core::grants::Grants;
 use crate::core::happening::Happening;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
 use crate::core::media::ingress::PublishedSection;
@@ -96,18 +95,10 @@ impl Room {
         }
         transport.take_negotiated(negotiated);
         transport.expect_peer(now);
-        let grants = self.participants[key.0].grants;
-        let why_not = |room: &Self, request: &PublicationRequest| {
-            let is_foreign = request.track.is_some_and(|track| !room.may_publish_as(key, track));
-            let foreign = || is_foreign.then(|| "this track is not reserved for you".to_owned());
-            why_not(&offer, grants, request).or_else(foreign)
-        };
-        let rejected: Vec<(Mid, String)> =
-            publications.iter().filter_map(|request| Some((request.mid, why_not(self, request)?))).collect();
-        let served: Vec<_> = publications
-            .iter()
-            .filter(|request| !rejected.iter().any(|(mid, _)| *mid == request.mid))
-            .collect();
+        let (served, rejected): (Vec<_>, Vec<_>) =
+            publications.iter().partition(|request| self.why_not(key, &offer, request).is_none());
+        let reason = |request: &&PublicationRequest| self.why_not(key, &offer, request).unwrap_or_default();
+        let rejected: Vec<_> = rejected.iter().map(|request| (request.mid, reason(request))).collect();
         let added = self.take_publications(now, key, on, &served, outbox);
         self.take_slots(now, key, on);
         let names_tracks = self.participants[key.0].layout == Layout::Tracks;
@@ -122,13 +113,7 @@ impl Room {
         for (mid, reason) in rejected {
             outbox.event(key, Event::CannotPublish { mid, reason });
         }
-        // The others are told after the answer, so that the owner knows the track first.
-        for publication in added {
-            let info = self.publications[publication.0].info();
-            outbox.happenings.push(Happening::Published(self.member(now, key), info.clone()));
-            self.tell_others(key, &Event::TrackAdded(info), outbox);
-            self.offer_to_subscribers(now, publication, outbox);
-        }
+        self.tell_of_added(now, key, added, outbox);
         if names_tracks {
             // What came before the client could take it is lost to it.
             self.want_keyframes_for(now, key);
@@ -141,46 +126,36 @@ impl Room {
         Ok(())
     }
 
-    /// Puts tracks that wait into slots, as far as the client can decode them now.
-    fn fill_slots(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
-        self.reconsider(key);
-        self.check_codecs(key, outbox);
-        self.assign_slots(now, key, outbox);
-    }
-
-    /// Writes the answer to an offer that was accepted on a transport.
-    fn write_answer(
+    /// Tells the others of new tracks. They are told after the answer, so that the owner knows the track first.
+    fn tell_of_added(
         &mut self,
         now: Instant,
         key: ParticipantKey,
-        on: TransportKey,
-        offer: &Offer<'_>,
-    ) -> String {
-        let naming = self.naming(key, on);
-        let start_kbps = self.settings.video_start_kbps;
-        let transport = &mut self.transports[on.0];
-        let (candidates, negotiated) = (transport.candidates.clone(), transport.negotiated.clone());
-        transport
-            .with_session(|session| session.answer(now, offer, &negotiated, &candidates, start_kbps, &naming))
-    }
-
-    /// Reserves the id of a track that a member is about to publish, and tells them.
-    pub(super) fn reserve_track(
-        &mut self,
-        key: ParticipantKey,
-        request: Option<RequestId>,
-        label: Box<TrackLabel>,
+        added: Vec<PublicationKey>,
         outbox: &mut Outbox,
     ) {
-        let most = self.settings.tracks_per_participant_max;
-        let participant = &mut self.participants[key.0];
-        // Nobody says that they will not publish it after all, so the oldest one makes way.
-        if participant.reserved.len() >= most.max(1) {
-            participant.reserved.remove(0);
+        for publication in added {
+            let info = self.publications[publication.0].info();
+            outbox.happenings.push(Happening::Published(self.member(now, key), info.clone()));
+            self.tell_others(key, &Event::TrackAdded(info), outbox);
+            self.offer_to_subscribers(now, publication, outbox);
         }
-        let track = TrackId(participant.rng.u64());
-        participant.reserved.push((track, label));
-        outbox.event(key, Event::TrackReserved(request, track));
+    }
+
+    /// Returns why a section cannot be published; `None` if it can.
+    fn why_not(
+        &self,
+        key: ParticipantKey,
+        offer: &Offer<'_>,
+        request: &PublicationRequest,
+    ) -> Option<String> {
+        if !self.participants[key.0].grants.publish.has(request.source) {
+            return Some(format!("you may not publish a {} in this room", request.source.as_str()));
+        }
+        if request.track.is_some_and(|track| !self.may_publish_as(key, track)) {
+            return Some("this track is not reserved for you".to_owned());
+        }
+        offer.section(request.mid)?.rejected.as_deref().map(str::to_owned)
     }
 
     fn check_publications(
@@ -220,12 +195,6 @@ impl Room {
             }
         }
         Ok(())
-    }
-
-    /// Returns whether an id was reserved for a member, or is that of a track of theirs.
-    fn may_publish_as(&self, key: ParticipantKey, track: TrackId) -> bool {
-        let own = self.by_track.get(&track).map(|publication| self.publications[publication.0].owner);
-        own == Some(key) || self.participants[key.0].reserved.iter().any(|(reserved, _)| *reserved == track)
     }
 
     /// Updates the publications on a transport to those that its offer lists and that can be served. Returns the new
@@ -423,14 +392,6 @@ impl Room {
         self.arm(now, Owner::Member(from));
         true
     }
-}
-
-/// Returns why a section cannot be published; `None` if it can.
-fn why_not(offer: &Offer<'_>, grants: Grants, request: &PublicationRequest) -> Option<String> {
-    if !grants.publish.has(request.source) {
-        return Some(format!("you may not publish a {} in this room", request.source.as_str()));
-    }
-    offer.section(request.mid)?.rejected.as_deref().map(str::to_owned)
 }
 
 /// Returns the codec that a publisher will most likely send: the first of its section.

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::Room;
-use crate::core::command::{Layout, MediaKind};
+use crate::core::command::MediaKind;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, TransportKey};
-use crate::core::msid::msid_of_track;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Negotiated, NegotiatedSection};
-use crate::core::negotiation::answer::{Msid, Naming};
+use crate::core::negotiation::answer::Msid;
 use crate::core::participant::Participant;
 use crate::core::subscriptions::SubscriptionState;
 use crate::core::transport::Transport;
@@ -64,32 +63,6 @@ impl Room {
         }
     }
 
-    /// Returns how an answer names the slots on a transport, which [`take_slots`](Self::take_slots) has brought up to date.
-    pub(super) fn naming(&self, key: ParticipantKey, on: TransportKey) -> Naming {
-        let negotiated = &self.transports[on.0].negotiated;
-        let participant = &self.participants[key.0];
-        match participant.layout {
-            Layout::Slots => Naming::Slots(msids_of_slots(negotiated, &participant.slots, on)),
-            Layout::Tracks => Naming::Tracks(self.msids_of_tracks(&participant.slots, on)),
-        }
-    }
-
-    fn msids_of_tracks(&self, slots: &[Slot], on: TransportKey) -> Vec<Msid> {
-        let mut open: Vec<&Slot> = slots.iter().filter(|slot| slot.transport == on && slot.open).collect();
-        open.sort_by_key(|slot| slot.order);
-        let msid = |slot: &Slot| {
-            let publication = self.publications.get(slot.shown?.publication.0)?;
-            let (stream, track) = msid_of_track(
-                publication.owner_id,
-                publication.track,
-                publication.source,
-                publication.label.as_deref(),
-            );
-            Some(Msid { mid: slot.mid, stream, track })
-        };
-        open.into_iter().filter_map(msid).collect()
-    }
-
     /// Takes the track out of a slot. Its subscription waits for another slot.
     pub(super) fn empty_slot(&mut self, key: ParticipantKey, index: usize) {
         let Participant { slots, subscriptions, .. } = &mut self.participants[key.0];
@@ -137,7 +110,7 @@ fn slot_numbers(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> BT
 
 /// Returns the msid of each slot. The audio slot and the video slot with the same number share a stream, because
 /// browsers keep the audio and the video of one stream in sync.
-fn msids_of_slots(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<Msid> {
+pub(super) fn msids_of_slots(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<Msid> {
     let numbers = slot_numbers(negotiated, slots, on);
     let msid = |section: &NegotiatedSection| {
         let number = numbers.get(&section.mid).copied().unwrap_or_default();

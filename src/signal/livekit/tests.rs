@@ -1,3 +1,5 @@
+//! A LiveKit client, told what the core would tell it: what it hears of that, and what it makes of its messages.
+
 use std::time::Instant;
 
 use prost::Message as _;

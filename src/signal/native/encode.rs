@@ -24,10 +24,7 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::Answer { request, sdp, publications, .. } => {
             reply("answer", request, AnswerData { sdp, publications: own_publications(publications) })
         }
-        // The request for a reserved id belongs to another protocol.
-        Event::Done(request) | Event::Left(request) | Event::TrackReserved(request, _) => {
-            reply("ok", request, Nothing {})
-        }
+        Event::Done(to) | Event::Left(to) | Event::TrackReserved(to, _) => reply("ok", to, Nothing {}),
         Event::Refused(request, refusal) => encode_refusal(request.as_ref(), refusal, is_fatal(refusal.code)),
         Event::ParticipantJoined(info) => news("participant-joined", ParticipantData::new(info)),
         Event::ParticipantReconnecting(id) => news("participant-reconnecting", ParticipantIdData::new(id)),
