@@ -21,7 +21,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 19] = [
+pub const TARGETS: [(&str, Body); 20] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
