@@ -232,6 +232,8 @@ sections! {
         last_n: usize = 0, Rule::Count(0, 64);
         /// Audio with copies of what was sent before it (RED) for clients who lose much and take it: `auto`, or `off`.
         redundancy: RedundantAudio = RedundantAudio::Auto, Rule::Any;
+        /// Whether clients may have data channels. Without them messages go by signalling, and may have 16 KiB.
+        data_channels: bool = true, Rule::Any;
         /// What a viewer's network is believed to carry before anything is known of it, in bit/s.
         initial_outgoing_bitrate: usize = 1_000_000, Rule::Count(10_000, 100_000_000);
         /// What it is believed to carry at least, in bit/s, until delay or loss shows that it carries less. 0: nothing.

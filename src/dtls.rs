@@ -1,5 +1,6 @@
 //! One DTLS handshake, carried out by the library: the core's requests go in, and [`DtlsEvent`]s come out. The shell
-//! and the simulator keep many of them, with their deadlines and their ends.
+//! and the simulator keep many of them, with their deadlines and their ends. When it is complete it carries the SCTP
+//! association of the peer's data channels, if these were negotiated.
 //!
 //! It is DTLS 1.2 only, because with 1.3 the library negotiates the slower SRTP profile (`docs/architecture.md`).
 
@@ -14,8 +15,10 @@ use dimpl::{Config, Dtls, DtlsCertificate};
 use doubt::Doubt;
 use tracing::{debug, warn};
 
+use crate::core::channels::ChannelRequest;
 use crate::core::ids::DtlsSession;
 use crate::core::input::{DtlsEnd, DtlsEvent, SrtpProfile};
+use crate::sctp::{Association, Shared};
 
 /// The largest datagram, which leaves room for any tunnel on the way.
 pub const MTU: usize = 1200;
@@ -39,6 +42,7 @@ pub struct Identity {
     server: Arc<Config>,
     client: Arc<Config>,
     certificate: DtlsCertificate,
+    channels: Shared,
 }
 
 impl Identity {
@@ -54,6 +58,7 @@ impl Identity {
             server: Arc::new(server.map_err(refusal)?),
             client: Arc::new(client.map_err(refusal)?),
             certificate,
+            channels: Shared::new(MTU),
         })
     }
 
@@ -70,6 +75,8 @@ pub enum Call<'a> {
     Time,
     /// A datagram from the peer.
     Packet(&'a [u8]),
+    /// The core asks something of the data channels.
+    Channel(&'a ChannelRequest),
     /// We close the connection.
     Close,
 }
@@ -114,6 +121,9 @@ pub struct Handshake {
     is_server: bool,
     is_connected: bool,
     doubt: Doubt,
+    /// The data channels, once they were negotiated. Boxed, because most peers have none.
+    association: Option<Box<Association>>,
+    channels: Shared,
 }
 
 impl Handshake {
@@ -122,7 +132,14 @@ impl Handshake {
         let config = if active { &identity.client } else { &identity.server };
         let mut dtls = Dtls::new_12(config.clone(), identity.certificate.clone(), now);
         dtls.set_active(active);
-        Self { dtls, is_server: !active, is_connected: false, doubt: Doubt::default() }
+        Self {
+            dtls,
+            is_server: !active,
+            is_connected: false,
+            doubt: Doubt::default(),
+            association: None,
+            channels: identity.channels.clone(),
+        }
     }
 
     /// Makes one call into the library, and takes all its outputs.
@@ -136,6 +153,12 @@ impl Handshake {
     ) -> Standing {
         let dtls = &mut self.dtls;
         let result = match call {
+            Call::Channel(request) => {
+                self.association
+                    .get_or_insert_with(|| Box::new(Association::new(&self.channels)))
+                    .request(now, request);
+                Ok(())
+            }
             Call::Time => dtls.handle_timeout(now),
             Call::Packet(datagram) => {
                 let authentic = self.doubt.sift(now, datagram);
@@ -147,7 +170,8 @@ impl Handshake {
             Call::Close => dtls.close(),
         };
         // Polled even after an error, because an alert may be waiting to be sent.
-        let polled = self.poll(scratch, session, events);
+        let mut polled = self.poll(now, scratch, session, events);
+        let result = result.and_then(|()| self.carry_channels(now, &mut polled, scratch, session, events));
         let doubted_until = if self.is_connected { None } else { self.doubt.ends() };
         match result {
             Err(error) => {
@@ -187,9 +211,39 @@ impl Handshake {
         Some(if self.is_server { [&REFUSAL[..], &close].concat() } else { close })
     }
 
+    /// Sends what the association has to send, and hands on what happened to it.
+    fn carry_channels(
+        &mut self,
+        now: Instant,
+        polled: &mut Polled,
+        scratch: &mut Scratch,
+        session: DtlsSession,
+        events: &mut DtlsEvents,
+    ) -> Result<(), dimpl::Error> {
+        let Some(association) = &mut self.association else { return Ok(()) };
+        // What came was taken already; this is for what is due.
+        if association.deadline(now).is_some_and(|at| at <= now) {
+            association.handle_timeout(now);
+        }
+        while let Some(packet) = self.association.as_mut().and_then(|association| association.next_packet()) {
+            self.dtls.send_application_data(&packet)?;
+            // One by one, because the library's queue is short.
+            let Polled { deadline, goodbye, .. } = self.poll(now, scratch, session, events);
+            (polled.deadline, polled.goodbye) = (deadline, polled.goodbye || goodbye);
+        }
+        if let Some(association) = &mut self.association {
+            while let Some(event) = association.next_event() {
+                events.push((session, DtlsEvent::Channel(event)));
+            }
+            polled.deadline = association.deadline(now).map_or(polled.deadline, |at| at.min(polled.deadline));
+        }
+        Ok(())
+    }
+
     /// Drains the library until it names its deadline.
     fn poll(
         &mut self,
+        now: Instant,
         Scratch(scratch): &mut Scratch,
         session: DtlsSession,
         events: &mut DtlsEvents,
@@ -227,7 +281,12 @@ impl Handshake {
                     continue;
                 }
                 dimpl::Output::Timeout(deadline) => return Polled { spoke, goodbye, deadline },
-                // Application data is ignored, because there are no data channels.
+                dimpl::Output::ApplicationData(packet) => {
+                    if let Some(association) = &mut self.association {
+                        association.receive(now, packet);
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             spoke |= matches!(event, DtlsEvent::Packet(_));

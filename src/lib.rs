@@ -33,6 +33,7 @@ pub mod dtls;
 pub mod limits;
 pub mod load;
 pub mod net;
+pub mod sctp;
 pub mod signal;
 pub mod sim;
 pub mod trace;

@@ -15,6 +15,10 @@ pub const METADATA_BYTES_MAX: usize = 4 * 1024;
 pub const ATTRIBUTES_MAX: usize = 32;
 /// All attributes of a participant together, bytes of their keys and values.
 pub const ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
+/// Longest name of a stream of tracks that play in sync, characters.
+pub const TRACK_STREAM_CHARS_MAX: usize = 64;
+/// Most that a front end may say of a track to others of its kind, bytes. Everybody in a room is told it.
+pub const TRACK_DETAILS_BYTES_MAX: usize = 4 * 1024;
 /// Longest text of a report about somebody, characters.
 pub const REPORT_CHARS_MAX: usize = 2000;
 /// Longest `data.topic`, characters.
@@ -90,3 +94,10 @@ const _: () = assert!(INGRESS_STREAMS_PER_PARTICIPANT_MAX <= SRTP_WINDOWS_MAX);
 const _: () = assert!(SRTP_WINDOWS_MAX <= SRTP_STREAMS_EVER_MAX);
 const _: () = assert!(ROOM_ID_BYTES_MIN <= ROOM_ID_BYTES_MAX);
 const _: () = assert!(DATA_PAYLOAD_BYTES_MAX < SDP_BYTES_MAX);
+
+/// Largest message on a data channel, bytes: what browsers take, too, and what our answers say (RFC 8841 §6).
+pub const CHANNEL_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Most SCTP streams of one association, which are as many data channels.
+pub const CHANNEL_STREAMS_MAX: u16 = 256;
+/// What may wait to be sent on the data channels of one participant, bytes.
+pub const CHANNEL_BYTES_BUFFERED_MAX: usize = 1024 * 1024;

@@ -1,7 +1,9 @@
 //! What the fuzz targets do with their bytes, and what must hold then. The targets themselves are one line each, in
 //! `fuzz_targets/`; `tests/corpus` runs the same bodies on stable Rust.
 
+pub mod channels;
 pub mod http;
+pub mod livekit;
 pub mod rtcp;
 pub mod steering;
 pub mod step;
@@ -19,7 +21,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 18] = [
+pub const TARGETS: [(&str, Body); 19] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
@@ -29,12 +31,14 @@ pub const TARGETS: [(&str, Body); 18] = [
     ("munger", streams::munger),
     ("rtcp", rtcp::rtcp),
     ("red", wire::red),
+    ("data_channels", channels::data_channels),
     ("twcc", streams::twcc),
     ("bandwidth", streams::bandwidth),
     ("steering", steering::steering),
     ("turn", turn::turn),
     ("signalling", text::signalling),
     ("token", token::token),
+    ("livekit", livekit::livekit),
     ("http", http::http),
     ("stun", wire::stun),
     ("tcp_stream", wire::tcp_stream),

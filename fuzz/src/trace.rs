@@ -35,6 +35,7 @@ pub fn file(content: &[u8]) -> Vec<u8> {
         slots: both(1),
         slots_max: both(2),
         redundancy: true,
+        data_channels: true,
         sharing: Sharing::default(),
         bandwidth: BandwidthSettings::default(),
         video_start_kbps: None,

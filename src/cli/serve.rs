@@ -50,6 +50,7 @@ pub fn core_settings(
         tracks_per_participant_max: rooms.max_tracks_per_participant,
         slots: SlotCounts { audio: media.audio_slots, video: media.video_slots },
         redundancy: media.redundancy == RedundantAudio::Auto,
+        data_channels: media.data_channels,
         sharing: Sharing {
             speakers: media.speakers,
             speaker_slots: media.speaker_slots,

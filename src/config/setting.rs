@@ -405,12 +405,12 @@ impl LogFilter {
     }
 
     /// As the subscriber takes it. The engine's own lines are errors only, unless the filter names its modules: it warns
-    /// of every odd packet, so anyone could fill the log. Of the TURN library not even those: it calls every client's
-    /// first request an error.
+    /// of every odd packet, so anyone could fill the log. Of the TURN library not even those, which calls every client's
+    /// first request an error, nor of the SCTP library, which calls every malformed packet one.
     pub fn targets(&self) -> Targets {
         let mut targets: Targets = self.0.parse().unwrap_or_default();
         let quiet = ENGINE_MODULES.map(|module| (module, LevelFilter::ERROR)).into_iter();
-        for (module, level) in quiet.chain(TURN_MODULES.map(|module| (module, LevelFilter::OFF))) {
+        for (module, level) in quiet.chain(SILENT_MODULES.map(|module| (module, LevelFilter::OFF))) {
             if !targets.iter().any(|(target, _)| target.split("::").next() == Some(module)) {
                 targets = targets.with_target(module, level);
             }
@@ -428,8 +428,9 @@ impl LogFilter {
 /// secrets in it.
 const ENGINE_MODULES: [&str; 4] = ["str0m", "is", "dimpl", "tungstenite"];
 
-/// Where the TURN library logs.
-const TURN_MODULES: [&str; 4] = ["turn_server_proto", "turn_types", "stun_proto", "stun_types"];
+/// Where the TURN library logs, and the SCTP library.
+const SILENT_MODULES: [&str; 5] =
+    ["turn_server_proto", "turn_types", "stun_proto", "stun_types", "sctp_proto"];
 
 impl Setting for LogFilter {
     fn read(raw: &Raw, _: &Rule) -> Option<Self> {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{MediaKind, Source};
+use super::command::{MediaKind, Source, TrackLabel};
+use super::data::DataPayload;
 use super::grants::{Grants, Role};
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use super::profile::Profile;
@@ -20,6 +21,8 @@ pub struct TrackInfo {
     pub source: Source,
     /// Whether its owner has muted it.
     pub muted: bool,
+    /// What its owner's front end says of it to others of its kind, if it says something.
+    pub label: Option<Box<TrackLabel>>,
 }
 
 impl TrackInfo {
@@ -371,7 +374,11 @@ pub enum Event {
         sdp: String,
         /// What is published now.
         publications: Vec<PublicationInfo>,
+        /// What the sections show that the answer names, in the layout `Tracks`; empty in the other.
+        shown: Vec<SlotInfo>,
     },
+    /// The reply to a request for a track's id.
+    TrackReserved(Option<RequestId>, TrackId),
     /// A request was carried out.
     Done(Option<RequestId>),
     /// A request was refused; nothing changed.
@@ -426,8 +433,20 @@ pub enum Event {
         from: ParticipantId,
         /// The topic, as the sender named it.
         topic: String,
-        /// What was sent, as JSON text.
-        payload: Box<str>,
+        /// What was sent.
+        payload: DataPayload,
+        /// Whether it may rather be lost than come late.
+        is_lossy: bool,
+    },
+    /// A message on one of the member's own data channels, for a front end that reads these itself
+    /// ([`Command::ReadChannels`](super::command::Command::ReadChannels)).
+    FromChannel {
+        /// The label that the member gave the channel.
+        label: String,
+        /// Whether it is text, which is UTF-8, or bytes.
+        is_text: bool,
+        /// What was sent.
+        bytes: Vec<u8>,
     },
     /// The server lets nobody in from now on, or lets people in again. Calls go on.
     Draining(bool),

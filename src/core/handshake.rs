@@ -135,7 +135,7 @@ impl DtlsInstance for MailboxInstance {
                         return DtlsOutput::PeerCert(out);
                     }
                 }
-                DtlsEvent::KeyingMaterial { .. } => {}
+                DtlsEvent::KeyingMaterial { .. } | DtlsEvent::Channel(_) => {}
                 DtlsEvent::Connected => return DtlsOutput::Connected,
                 DtlsEvent::Closed(_) => {
                     self.mailbox.post().closed = true;

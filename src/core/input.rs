@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::channels::ChannelEvent;
 use super::command::{Command, Join, Moderation, Resume};
 use super::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId, RequestId, RoomId};
 use super::path::{LocalCandidate, Path};
@@ -192,6 +193,8 @@ pub enum DtlsEvent {
     Connected,
     /// It is over, and nothing more comes.
     Closed(DtlsEnd),
+    /// Something happened on the data channels that it carries.
+    Channel(ChannelEvent),
 }
 
 /// How a DTLS handshake, or the association that came of it, ended.

@@ -9,8 +9,10 @@
 mod address_counts;
 pub mod bandwidth;
 pub mod bans;
+pub mod channels;
 pub mod codec_set;
 pub mod command;
+pub mod data;
 pub mod datagrams;
 pub mod demux;
 pub mod engine;
@@ -24,7 +26,9 @@ pub mod ids;
 pub mod input;
 pub mod known_path;
 pub mod media;
+pub mod member_channels;
 pub mod moderation;
+pub mod msid;
 pub mod mutation;
 pub mod negotiated;
 pub mod negotiation;
@@ -54,6 +58,7 @@ pub mod steering;
 pub mod subscriptions;
 pub mod timers;
 pub mod totals;
+pub mod track_label;
 pub mod transport;
 
 pub use input::Input;

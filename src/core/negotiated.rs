@@ -282,12 +282,20 @@ pub struct Negotiated {
     extensions: [Option<Extension>; 256],
     /// The sections, in order.
     pub sections: Vec<NegotiatedSection>,
+    /// The largest message that the client takes on data channels, in bytes; `None` if none were negotiated.
+    pub channel_message_bytes_max: Option<u32>,
 }
 
 impl Negotiated {
     /// Returns what is agreed before the first offer: nothing.
     pub fn none() -> Self {
-        Self { places: [NOWHERE; 128], meanings: Vec::new(), extensions: [None; 256], sections: Vec::new() }
+        Self {
+            places: [NOWHERE; 128],
+            meanings: Vec::new(),
+            extensions: [None; 256],
+            sections: Vec::new(),
+            channel_message_bytes_max: None,
+        }
     }
 
     /// Sets the meaning of a payload type. Does nothing if there is no type.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::channels::ChannelRequest;
 use super::event::Event;
 use super::ids::{ConnectionId, DtlsSession};
 use super::path::{Path, TrafficClass};
@@ -70,6 +71,8 @@ pub enum DtlsRequest {
     },
     /// A datagram from the peer.
     Packet(Vec<u8>),
+    /// Do something with the data channels that it carries.
+    Channel(ChannelRequest),
     /// Say goodbye to the peer: the connection is over.
     Close,
     /// The participant is gone: forget the handshake.

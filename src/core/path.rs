@@ -105,4 +105,6 @@ pub enum TrafficClass {
     Audio,
     /// Forwarded video.
     Video,
+    /// Messages on data channels, behind everything else.
+    Data,
 }

@@ -51,6 +51,8 @@ pub struct RoomHeader {
     pub slots_max: SlotCounts,
     /// Whether clients who lose much of their audio are sent copies of it, if they take them.
     pub redundancy: bool,
+    /// Whether clients may have data channels.
+    pub data_channels: bool,
     /// How slots are shared where there are too few.
     pub sharing: Sharing,
     /// What is believed of the networks of those who receive.
@@ -82,6 +84,7 @@ impl RoomHeader {
             slots,
             slots_max,
             redundancy,
+            data_channels,
             sharing,
             bandwidth,
             video_start_kbps,
@@ -103,6 +106,7 @@ impl RoomHeader {
             slots,
             slots_max,
             redundancy,
+            data_channels,
             sharing,
             bandwidth,
             video_start_kbps,
@@ -125,6 +129,7 @@ impl RoomHeader {
             slots: self.slots,
             slots_max: self.slots_max,
             redundancy: self.redundancy,
+            data_channels: self.data_channels,
             sharing: self.sharing,
             bandwidth: self.bandwidth,
             video_start_kbps: self.video_start_kbps,

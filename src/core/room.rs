@@ -9,6 +9,7 @@ mod check;
 mod checks;
 mod commands;
 mod crowding;
+mod data;
 mod deadlines;
 mod door;
 mod fanout;
@@ -18,6 +19,7 @@ mod layers;
 mod media;
 mod membership;
 mod moderation;
+mod naming;
 mod pacing;
 mod publish;
 mod quality;
@@ -306,6 +308,9 @@ impl Room {
                 self.step(now, Owner::Member(from), outbox, |room, outbox| {
                     room.handle_command(now, from, request, command, outbox);
                 });
+            }
+            RoomInput::Dtls(on, DtlsEvent::Channel(event)) => {
+                self.step_on(now, on, outbox, |room, outbox| room.handle_channel(now, on, event, outbox));
             }
             RoomInput::Dtls(on, event) => {
                 self.step_on(now, on, outbox, |room, outbox| {

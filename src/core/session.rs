@@ -15,13 +15,14 @@ use str0m::config::DtlsCert;
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
+use super::channels::ChannelRequest;
 use super::engine::{certificate_stand_in, engine_address, expect_certificate, restart_ice};
 use super::handshake::{self, Mailbox};
 use super::ids::{Mid, Ssrc};
 use super::input::{DtlsEnd, DtlsEvent, SrtpProfile};
 use super::negotiated::Negotiated;
 use super::negotiation::agree::agree;
-use super::negotiation::answer::{self, Msid, Us};
+use super::negotiation::answer::{self, Naming, Us};
 use super::negotiation::offer::Offer;
 use super::negotiation::refusal::Refused;
 use super::negotiation::section::Section;
@@ -54,8 +55,8 @@ pub enum Effect {
     },
     /// Send a DTLS datagram by the transport's path, or to `to` while there is none.
     Dtls {
-        /// Where the engine believes the peer to be.
-        to: SocketAddr,
+        /// Where the engine believes the peer to be; `None` once the handshake is done.
+        to: Option<SocketAddr>,
         /// The bytes of the datagram.
         bytes: Vec<u8>,
     },
@@ -85,11 +86,9 @@ pub enum SessionEnd {
     Broken(String),
 }
 
-/// An answer, and what it agrees to.
+/// What an offer led to, from which its answer is written.
 #[derive(Debug)]
-pub struct Answer {
-    /// The text for the client.
-    pub sdp: String,
+pub struct Agreement {
     /// What offer and answer agree on.
     pub negotiated: Negotiated,
     /// Whether our ICE credentials changed (an ICE restart).
@@ -236,17 +235,13 @@ impl Session {
         std::mem::take(&mut self.effects)
     }
 
-    /// Answers an offer. A refused offer changes nothing. `msids` names the streams and tracks of the sections in which
-    /// we send.
+    /// Takes an offer, which [`answer`](Self::answer) answers. A refused offer changes nothing.
     pub fn accept_offer(
         &mut self,
         now: Instant,
         offer: &Offer<'_>,
-        candidates: &[LocalCandidate],
         rng: &mut Rng,
-        start_kbps: Option<u32>,
-        msids: impl FnOnce(&Negotiated) -> Vec<Msid>,
-    ) -> Result<Answer, Refused> {
+    ) -> Result<Agreement, Refused> {
         let is_active = self.check(offer)?;
         let restarted = self.take_transport(now, &offer.transport, is_active, rng)?;
         let first = offer.bundle.first().map_or(Mid::NONE, |first| offer.sections[*first].mid);
@@ -255,7 +250,24 @@ impl Session {
         let section = self.association.as_ref().map_or(first, |association| association.section);
         self.association = Some(Association { section, remote, fingerprints });
         let negotiated = self.agree(offer, rng);
-        let msids = msids(&negotiated);
+        if let Some(message_bytes_max) = negotiated.channel_message_bytes_max {
+            let enable = ChannelRequest::Enable { message_bytes_max };
+            self.effects.push(Effect::Handshake(DtlsRequest::Channel(enable)));
+        }
+        Ok(Agreement { negotiated, restarted })
+    }
+
+    /// Writes the answer to an offer that was accepted last. `naming` names the streams and tracks of the sections in which we
+    /// send.
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        offer: &Offer<'_>,
+        negotiated: &Negotiated,
+        candidates: &[LocalCandidate],
+        start_kbps: Option<u32>,
+        naming: &Naming,
+    ) -> String {
         let fingerprint = self
             .mutate(now, |rtc| Ok(rtc.direct_api().local_dtls_fingerprint().to_string()))
             .unwrap_or_default();
@@ -266,12 +278,12 @@ impl Session {
             ufrag: &self.credentials.ufrag,
             password: &self.credentials.pass,
             fingerprint: &fingerprint,
-            is_active,
+            is_active: self.mailbox.is_active(),
             candidates,
-            msids: &msids,
+            naming,
             start_kbps,
         };
-        Ok(Answer { sdp: answer::answer(offer, &negotiated, &us), negotiated, restarted })
+        answer::answer(offer, negotiated, &us)
     }
 
     /// Refuses an offer that contradicts what was agreed before. Returns whether we are the DTLS client.
@@ -410,14 +422,19 @@ impl Session {
         self.association.as_ref().is_some_and(|association| is_signed(message, &association.remote.pass))
     }
 
-    /// Takes a DTLS datagram.
+    /// Takes a DTLS datagram. The engine needs none once the handshake is done, and data would only pass through it.
     pub fn handle_dtls(&mut self, now: Instant, remote: SocketAddr, bytes: &[u8]) {
+        if self.handshake_done && self.alive {
+            self.effects.push(Effect::Handshake(DtlsRequest::Packet(bytes.to_vec())));
+            return;
+        }
         let Ok(receive) = Receive::new(Protocol::Udp, remote, engine_address(remote), bytes) else { return };
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Receive(now, receive)));
     }
 
     /// Takes what the handshake in the shell did.
     pub fn handle_handshake(&mut self, now: Instant, mut event: DtlsEvent) {
+        let mut is_for_engine = true;
         match &mut event {
             DtlsEvent::PeerCertificate(der) if der.len() > CERTIFICATE_BYTES_MAX => {
                 let detail = format!("the peer's certificate has more than {CERTIFICATE_BYTES_MAX} bytes");
@@ -442,14 +459,23 @@ impl Session {
             }
             DtlsEvent::KeyingMaterial { profile, material } => {
                 self.keys = Some((*profile, material.clone()));
-                return;
+                is_for_engine = false;
             }
             DtlsEvent::Connected => self.handshake_done = true,
             DtlsEvent::Closed(end) => self.dtls_end = Some(end.clone()),
+            DtlsEvent::Packet(bytes) if self.handshake_done && self.alive => {
+                self.effects.push(Effect::Dtls { to: None, bytes: std::mem::take(bytes) });
+                is_for_engine = false;
+            }
             DtlsEvent::Packet(_) => {}
+            // It is the room's to read.
+            DtlsEvent::Channel(_) => return,
         }
-        self.mailbox.deliver(event);
-        let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
+        if is_for_engine {
+            self.mailbox.deliver(event);
+            let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
+        }
+        // Its parts come in any order.
         if self.alive
             && self.certificate.is_some()
             && self.handshake_done
@@ -527,7 +553,7 @@ impl Session {
         for (to, bytes) in datagrams {
             match classify(&bytes) {
                 DatagramKind::Stun => self.effects.push(Effect::Stun { to, bytes }),
-                DatagramKind::Dtls => self.effects.push(Effect::Dtls { to, bytes }),
+                DatagramKind::Dtls => self.effects.push(Effect::Dtls { to: Some(to), bytes }),
                 // The engine's RTCP must never be sent: it would be encrypted with our keys under the engine's own
                 // counter.
                 DatagramKind::Rtp
@@ -582,6 +608,13 @@ mod tests {
         text
     }
 
+    #[derive(Debug)]
+    struct Answer {
+        sdp: String,
+        negotiated: Negotiated,
+        restarted: bool,
+    }
+
     struct Negotiating {
         session: Session,
         rng: Rng,
@@ -597,7 +630,11 @@ mod tests {
 
         fn offer(&mut self, text: &str) -> Result<Answer, Refused> {
             let offer = Offer::read(text)?;
-            self.session.accept_offer(self.now, &offer, &[], &mut self.rng, None, |_| Vec::new())
+            let Agreement { negotiated, restarted } =
+                self.session.accept_offer(self.now, &offer, &mut self.rng)?;
+            let naming = Naming::Slots(Vec::new());
+            let sdp = self.session.answer(self.now, &offer, &negotiated, &[], None, &naming);
+            Ok(Answer { sdp, negotiated, restarted })
         }
 
         fn handshake(&mut self, event: DtlsEvent) -> Vec<Effect> {

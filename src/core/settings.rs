@@ -83,6 +83,8 @@ pub struct Settings {
     pub slots_max: SlotCounts,
     /// Whether clients who lose much of their audio are sent copies of it (RFC 2198), if they take them.
     pub redundancy: bool,
+    /// Whether clients may have data channels.
+    pub data_channels: bool,
     /// How audio slots are shared by those who speak, and video slots by cameras, where there are too few.
     pub sharing: Sharing,
     /// What is believed of the networks of those who receive.
@@ -120,6 +122,7 @@ impl Settings {
             slots: both(1),
             slots_max: both(8),
             redundancy: true,
+            data_channels: true,
             sharing: Sharing::default(),
             bandwidth: BandwidthSettings::default(),
             video_start_kbps: None,

@@ -76,6 +76,10 @@ pub struct Totals {
     pub resumes: u64,
     /// How many people left for each reason, in the order of [`LeaveReason::ALL`].
     pub leaves: [u64; LeaveReason::ALL.len()],
+    /// Messages on data channels that were not passed on, because their sender may not send, or sends too much.
+    pub data_refused: u64,
+    /// Reliable data channels that were closed because their member received too slowly.
+    pub channels_too_slow: u64,
     /// Handshakes that led to keys.
     pub handshakes_done: u64,
     /// Handshakes that failed, or that the client ended before there were keys.
@@ -144,6 +148,8 @@ impl Totals {
         for (own, other) in self.leaves.iter_mut().zip(other.leaves) {
             *own += other;
         }
+        self.data_refused += other.data_refused;
+        self.channels_too_slow += other.channels_too_slow;
         self.handshakes_done += other.handshakes_done;
         self.handshakes_failed += other.handshakes_failed;
         self.fingerprints_refused += other.fingerprints_refused;

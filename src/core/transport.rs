@@ -218,8 +218,8 @@ impl Transport {
     }
 
     /// Returns the path by which a datagram of the handshake is sent, if the engine believes the peer to be at `to`.
-    pub fn path_of_flight(&self, to: SocketAddr) -> Option<Path> {
-        let known = || self.paths.iter().map(|known| known.path).find(|path| path.remote == to);
+    pub fn path_of_flight(&self, to: Option<SocketAddr>) -> Option<Path> {
+        let known = || self.paths.iter().map(|known| known.path).find(|path| Some(path.remote) == to);
         self.path.or(self.wanted).or_else(known)
     }
 

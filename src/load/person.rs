@@ -464,7 +464,7 @@ impl Person {
                     }
                 }
             }
-            DtlsEvent::Connected => {}
+            DtlsEvent::Connected | DtlsEvent::Channel(_) => {}
             DtlsEvent::Closed(end) => return Err(format!("the media path is closed: {end:?}")),
         }
         Ok(())

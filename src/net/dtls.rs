@@ -70,6 +70,7 @@ impl Handshakes {
                 self.step(now, session, Call::Time, events);
             }
             DtlsRequest::Packet(bytes) => self.step(now, session, Call::Packet(&bytes), events),
+            DtlsRequest::Channel(request) => self.step(now, session, Call::Channel(&request), events),
             DtlsRequest::Close => {
                 self.step(now, session, Call::Close, events);
                 // An error in that step has ended it already.

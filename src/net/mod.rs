@@ -50,6 +50,7 @@ mod tls;
 mod token;
 mod traces;
 mod turn;
+mod twirp;
 pub mod udp;
 mod view;
 mod webhooks;

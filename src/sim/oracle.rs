@@ -375,9 +375,12 @@ impl Oracle {
             // Nobody here may moderate.
             Command::Offer { .. }
             | Command::Data { .. }
+            | Command::ReadChannels
+            | Command::ToChannel { .. }
             | Command::Pin { .. }
             | Command::UpdateProfile(_)
             | Command::Report { .. }
+            | Command::ReserveTrack(_)
             | Command::Leave
             | Command::Moderate(_) => {}
         }

@@ -58,6 +58,9 @@ pub fn output(output: &RoomOutput) -> String {
             DtlsRequest::Packet(bytes) => {
                 format!("to transport {}'s handshake: {}", of.0, datagram(bytes, bytes.len()))
             }
+            DtlsRequest::Channel(request) => {
+                format!("to transport {}'s data channels: {}", of.0, shortened(&format!("{request:?}")))
+            }
             other => format!("to transport {}'s handshake: {other:?}", of.0),
         },
         RoomOutput::BindUfrag(of, ufrag) => format!("ufrag {ufrag} leads to transport {}", of.0),
@@ -191,6 +194,7 @@ fn dtls_event(event: &DtlsEvent) -> String {
         DtlsEvent::Packet(bytes) => format!("sends {}", datagram(bytes, bytes.len())),
         DtlsEvent::PeerCertificate(der) => format!("the peer's certificate, {} bytes", der.len()),
         DtlsEvent::KeyingMaterial { profile, .. } => format!("keys for {profile:?}"),
+        DtlsEvent::Channel(event) => format!("data channels: {}", shortened(&format!("{event:?}"))),
         DtlsEvent::Connected => "complete".to_owned(),
         DtlsEvent::Closed(DtlsEnd::Goodbye) => "closed".to_owned(),
         DtlsEvent::Closed(DtlsEnd::Alert(number)) => format!("closed by the peer's alert {number}"),

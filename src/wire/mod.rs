@@ -12,6 +12,7 @@ mod cursor;
 
 pub mod av1;
 pub mod classify;
+pub mod dcep;
 pub mod dependency_descriptor;
 pub mod h264;
 pub mod opus;
@@ -19,6 +20,7 @@ pub mod picture_id;
 pub mod red;
 pub mod rtp;
 pub mod rtp_extensions;
+pub mod sctp;
 pub mod sniff;
 pub mod stun;
 pub mod stun_check;

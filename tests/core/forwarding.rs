@@ -213,7 +213,7 @@ fn a_paused_subscription_gets_nothing_and_resumes_with_a_key_frame() {
 fn messages_reach_whom_they_name() {
     let mut world = call(&["Anna", "Ben", "Cleo"], &[]);
     let ben = world.clients[1].joined.as_ref().expect("joined").participant;
-    let data = |to| Command::Data { to, topic: "chat".into(), payload: "\"hello\"".into() };
+    let data = |to| Command::Data { to, topic: "chat".into(), payload: "\"hello\"".into(), is_lossy: false };
     world.command(0, data(Some(vec![ben])));
     world.command(0, data(None));
     let got = |world: &World, who: usize| {

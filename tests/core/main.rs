@@ -3,6 +3,7 @@
 mod abuse;
 mod access;
 mod bandwidth;
+mod channels;
 mod consent;
 mod explaining;
 mod forwarding;
@@ -12,6 +13,7 @@ mod layered;
 mod layers;
 mod membership;
 mod moderating;
+mod named_tracks;
 mod negotiating;
 mod pacing;
 mod quality;

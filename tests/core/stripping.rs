@@ -18,7 +18,7 @@ fn call() -> Vec<u8> {
     let mut world = recorded("*");
     eventful(&mut world, "standup");
     let payload = "\"what nobody else may read\"".into();
-    world.command(0, Command::Data { to: None, topic: "chat-topic".to_owned(), payload });
+    world.command(0, Command::Data { to: None, topic: "chat-topic".to_owned(), payload, is_lossy: false });
     traces(world).into_values().next().expect("one trace")
 }
 

@@ -6,13 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::format::PayloadParams;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RedEncoder, RedundantBlock, RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
 use strait::core::command::{
-    Command, EncodingRequest, Join, Lifeline, Moderation, PublicationRequest, Resume, Source,
+    Command, EncodingRequest, Join, Layout, Lifeline, Moderation, Proof, PublicationRequest, Resume, Source,
 };
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
@@ -24,7 +25,7 @@ use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::profile::Profile;
 use strait::core::room_options::RoomChange;
 use strait::core::{Input, Output, Settings, Sfu};
-use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch};
+use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
 use strait::wire::classify::{DatagramKind, classify};
 use strait::wire::rtp::RtpHeader;
 
@@ -73,6 +74,10 @@ pub struct Client {
     pub line: Option<Line>,
     /// The server has ended the media path.
     pub hung_up: bool,
+    /// The labels of its data channels that are open.
+    pub channels: Vec<(ChannelId, String)>,
+    /// The messages that came on them: by which, and what.
+    pub heard: Vec<(String, Vec<u8>)>,
     pending: Option<SdpPendingOffer>,
     deadline: Instant,
     sequences: BTreeMap<(Source, u8), u64>,
@@ -193,6 +198,10 @@ pub struct World {
     pub clients: Vec<Client>,
     /// The lifeline of people who join from now on.
     pub lifeline: Lifeline,
+    /// How answers to people are laid out who join from now on.
+    pub layout: Layout,
+    /// The id that was reserved for whatever is published next.
+    pub reserved: Option<TrackId>,
     /// What people who join from now on may do.
     pub grants: Grants,
     /// Whether the tokens of people who join from now on are for that very room.
@@ -208,6 +217,8 @@ pub struct World {
     identity: Identity,
     scratch: Scratch,
     handshakes: BTreeMap<DtlsSession, Handshake>,
+    /// When the handshakes want to be called that carry data channels. The others are alone with their peers.
+    carriers: BTreeMap<DtlsSession, Instant>,
     to_sfu: VecDeque<(SocketAddr, Vec<u8>)>,
     to_clients: VecDeque<(SocketAddr, Vec<u8>)>,
     deadline: Option<Instant>,
@@ -339,6 +350,8 @@ impl World {
             now: start,
             clients: Vec::new(),
             lifeline: Lifeline::Signalling,
+            layout: Layout::Slots,
+            reserved: None,
             grants: Grants::OPEN,
             profile: Profile::default(),
             is_invited: false,
@@ -348,6 +361,7 @@ impl World {
             identity,
             scratch: Scratch::default(),
             handshakes: BTreeMap::new(),
+            carriers: BTreeMap::new(),
             to_sfu: VecDeque::new(),
             to_clients: VecDeque::new(),
             deadline: None,
@@ -391,6 +405,8 @@ impl World {
             loses: None,
             line: None,
             hung_up: false,
+            channels: Vec::new(),
+            heard: Vec::new(),
             pending: None,
             deadline: self.now,
             sequences: BTreeMap::new(),
@@ -412,6 +428,7 @@ impl World {
             profile: Profile { name: name.to_owned(), ..self.profile.clone() },
             auto_subscribe: true,
             lifeline: self.lifeline,
+            layout: self.layout,
             grants: self.grants,
             is_invited: self.is_invited,
             host: self.host,
@@ -476,7 +493,7 @@ impl World {
         let resume = Resume {
             room: joined.room,
             participant: joined.participant,
-            secret: secret.map_or(joined.secret, str::to_owned),
+            proof: Proof::Secret(secret.map_or(joined.secret, str::to_owned)),
         };
         let request = self.next_request();
         self.input(Recorded::Resume(self.clients[client].connection, request, resume));
@@ -550,12 +567,37 @@ impl World {
         self.offer(client, &offer.to_sdp_string(), pending);
     }
 
+    /// A client opens a data channel.
+    pub fn open_channel(&mut self, client: usize, config: ChannelConfig) {
+        let label = config.label.clone();
+        let mut changes = self.clients[client].rtc.sdp_api();
+        changes.add_channel_with_config(config);
+        if let Some((offer, pending)) = changes.apply() {
+            self.offer(client, &offer.to_sdp_string(), pending);
+        }
+        self.until("the channel is open", |world| {
+            world.clients[client].channels.iter().any(|(_, other)| *other == label)
+        });
+    }
+
+    /// A client sends a message on one of its data channels.
+    pub fn say(&mut self, client: usize, label: &str, binary: bool, bytes: &[u8]) {
+        let Client { rtc, channels, .. } = &mut self.clients[client];
+        let (id, _) = channels.iter().find(|(_, other)| other == label).expect("the channel is open");
+        let taken = rtc.channel(*id).expect("it exists").write(binary, bytes).expect("it can be sent");
+        assert!(taken, "the endpoint has room for it");
+        self.settle();
+    }
+
     fn offer(&mut self, client: usize, sdp: &str, pending: SdpPendingOffer) {
+        let known = &self.clients[client].publications;
+        let is_known = |mid: &Mid| known.iter().any(|publication| *publication.mid == **mid);
         let publications = self.clients[client].sending.iter().map(|(mid, source)| PublicationRequest {
             mid: (&**mid).into(),
             source: *source,
             muted: false,
             encodings: self.clients[client].declared.clone(),
+            track: self.reserved.filter(|_| !is_known(mid)),
         });
         let command = Command::Offer { sdp: sdp.to_owned(), publications: publications.collect() };
         self.clients[client].pending = Some(pending);
@@ -707,7 +749,8 @@ impl World {
             self.settle();
             let clients = self.clients.iter().map(|client| client.deadline).min();
             let lines = self.clients.iter().filter_map(|client| client.line.as_ref()?.next_arrival()).min();
-            let next = [self.deadline, clients, lines].into_iter().flatten().min().unwrap_or(end);
+            let carriers = self.carriers.values().copied().min();
+            let next = [self.deadline, clients, lines, carriers].into_iter().flatten().min().unwrap_or(end);
             if next >= end {
                 break;
             }
@@ -723,6 +766,11 @@ impl World {
 
     fn wake(&mut self) {
         self.input(Recorded::Timeout);
+        let due: Vec<_> =
+            self.carriers.iter().filter(|(_, at)| **at <= self.now).map(|(on, _)| *on).collect();
+        for session in due {
+            self.call_handshake(session, Call::Time);
+        }
         self.wake_clients();
     }
 
@@ -845,17 +893,29 @@ impl World {
                 Call::Time
             }
             DtlsRequest::Packet(packet) => Call::Packet(packet),
+            DtlsRequest::Channel(request) => {
+                self.carriers.insert(session, now);
+                Call::Channel(request)
+            }
             DtlsRequest::Close => Call::Close,
             DtlsRequest::Forget { goodbye } => {
+                self.carriers.remove(&session);
                 let Some(handshake) = self.handshakes.remove(&session) else { return };
                 let last = goodbye.zip(handshake.goodbye(now, session, &mut self.scratch));
                 self.to_clients.extend(last.map(|(path, bytes)| (path.remote, bytes)));
                 return;
             }
         };
+        self.call_handshake(session, call);
+    }
+
+    fn call_handshake(&mut self, session: DtlsSession, call: Call<'_>) {
         let mut events = DtlsEvents::new();
         let Some(handshake) = self.handshakes.get_mut(&session) else { return };
-        let standing = handshake.carry_out(now, call, session, &mut self.scratch, &mut events);
+        let standing = handshake.carry_out(self.now, call, session, &mut self.scratch, &mut events);
+        if let Some(at) = self.carriers.get_mut(&session) {
+            *at = if let Standing::Until(at) = standing { at } else { self.now + Duration::from_secs(3600) };
+        }
         events.extend(standing.end().map(|end| (session, DtlsEvent::Closed(end))));
         for (session, event) in events {
             self.input(Recorded::Dtls(session, event));
@@ -893,6 +953,15 @@ impl World {
                     client.losses.extend(stats.loss.map(|loss| (stats.mid, loss)));
                 }
                 EngineOutput::Event(EngineEvent::Closed) => client.hung_up = true,
+                EngineOutput::Event(EngineEvent::ChannelOpen(id, label)) => client.channels.push((id, label)),
+                EngineOutput::Event(EngineEvent::ChannelClose(id)) => {
+                    client.channels.retain(|(channel, _)| *channel != id);
+                }
+                EngineOutput::Event(EngineEvent::ChannelData(message)) => {
+                    let label = client.channels.iter().find(|(id, _)| *id == message.id);
+                    let label = label.map(|(_, label)| label.clone()).unwrap_or_default();
+                    client.heard.push((label, message.data));
+                }
                 EngineOutput::Event(_) => {}
             }
             busy = true;

@@ -17,6 +17,9 @@ pub fn agree(offer: &Offer<'_>, mut ssrcs_of: impl FnMut(Mid) -> (Ssrc, Ssrc)) -
     let mut negotiated = Negotiated::none();
     negotiated.sections.reserve_exact(offer.bundle.len());
     for section in offer.served() {
+        if let Some(data) = section.data {
+            negotiated.channel_message_bytes_max = Some(data.message_bytes_max);
+        }
         let Some(kind) = section.kind else { continue };
         let codecs = codecs_of(section);
         for params in &codecs {

@@ -4,15 +4,20 @@ use std::fmt::Write as _;
 
 use super::agree::agreed_payload_types;
 use super::codecs::{self, Role};
+use super::data::DataSection;
 use super::offer::Offer;
 use super::section::{Direction, Format, Section};
 use crate::core::command::MediaKind;
 use crate::core::ids::Mid;
 use crate::core::negotiated::{Negotiated, NegotiatedSection};
 use crate::core::path::{LocalCandidate, TransportProtocol};
+use crate::limits::{CHANNEL_MESSAGE_BYTES_MAX, CHANNEL_STREAMS_MAX};
 
 /// The canonical name in our RTCP, under which all our streams are synchronised (RFC 3550 §6.5.1).
 pub const CNAME: &str = "strait";
+
+/// Our SCTP port, of which nothing depends: the association is alone in its handshake (RFC 8841 §5.2).
+const SCTP_PORT: u16 = 5000;
 
 /// The msid of a section: its stream and its track. Browsers play the audio and the video of one stream in sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +28,16 @@ pub struct Msid {
     pub stream: String,
     /// The name of the track. Browsers refuse an answer in which two sections have the same stream and track.
     pub track: String,
+}
+
+/// How an answer names what we send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Naming {
+    /// Each section in which we send has a name of its own. In the order of the sections.
+    Slots(Vec<Msid>),
+    /// Those sections that show a track are named by it. The others are inactive until they show one. In the order of the
+    /// sections.
+    Tracks(Vec<Msid>),
 }
 
 /// What an answer says about us.
@@ -42,8 +57,8 @@ pub struct Us<'a> {
     pub is_active: bool,
     /// The addresses at which the client can reach us, best first.
     pub candidates: &'a [LocalCandidate],
-    /// The msids of the sections in which we send, in the order of the sections.
-    pub msids: &'a [Msid],
+    /// The msids of the sections in which we send.
+    pub naming: &'a Naming,
     /// The rate at which publishers are to begin sending video, in kbit/s.
     pub start_kbps: Option<u32>,
 }
@@ -71,13 +86,29 @@ pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String
         out.push_str(ALLOW_MIXED);
     }
     let mut agreed = negotiated.sections.iter().peekable();
-    let mut msids = us.msids.iter().peekable();
+    let (msids, may_be_silent) = match us.naming {
+        Naming::Slots(msids) => (msids, false),
+        Naming::Tracks(msids) => (msids, true),
+    };
+    let mut msids = msids.iter().peekable();
     for section in &offer.sections {
+        let is_first = offer.bundle.first() == Some(&section.index);
+        if let Some(data) = section.data.filter(|_| section.rejected.is_none()) {
+            write_data(&mut out, section, data, us, offer.transport.trickles);
+            if is_first {
+                write_candidates(&mut out, us.candidates);
+            }
+            continue;
+        }
         match agreed.next_if(|agreed| agreed.mid == section.mid && section.rejected.is_none()) {
             Some(agreed) => {
                 let msid = msids.next_if(|msid| msid.mid == section.mid);
-                write_section(&mut out, section, agreed, msid, us, offer.transport.trickles);
-                if offer.bundle.first() == Some(&section.index) {
+                let streams = match msid {
+                    None if may_be_silent => Streams::Silent,
+                    msid => Streams::Named(msid),
+                };
+                write_section(&mut out, section, agreed, &streams, us, offer.transport.trickles);
+                if is_first {
                     write_candidates(&mut out, us.candidates);
                 }
             }
@@ -104,11 +135,19 @@ fn write_rejected(out: &mut String, section: &Section<'_>) {
     }
 }
 
+/// What is said of our streams in a section.
+enum Streams<'a> {
+    /// We may send, under that name.
+    Named(Option<&'a Msid>),
+    /// We do not send until another answer says so.
+    Silent,
+}
+
 fn write_section(
     out: &mut String,
     section: &Section<'_>,
     agreed: &NegotiatedSection,
-    msid: Option<&Msid>,
+    streams: &Streams<'_>,
     us: &Us<'_>,
     trickles: bool,
 ) {
@@ -116,22 +155,16 @@ fn write_section(
     for pt in agreed_payload_types(section) {
         let _ = write!(out, " {pt}");
     }
-    let Us { ufrag, password, fingerprint, .. } = us;
-    let setup = if us.is_active { "active" } else { "passive" };
-    let _ = write!(out, "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
-    // We never trickle ourselves. It tells a client that its own candidates may come later (RFC 8840 §4.1.3).
-    if trickles {
-        out.push_str("a=ice-options:trickle\r\n");
-    }
-    let _ = write!(out, "a=fingerprint:{fingerprint}\r\na=setup:{setup}\r\n");
-    if section.has_mid {
-        let _ = write!(out, "a=mid:{}\r\n", section.mid);
-    }
+    write_transport(out, section, us, trickles);
     if section.allows_mixed {
         out.push_str(ALLOW_MIXED);
     }
     write_extensions(out, section);
-    let _ = write!(out, "a={}\r\n", section.direction.reversed().name());
+    let direction = match streams {
+        Streams::Named(_) => section.direction,
+        Streams::Silent => section.direction.without_receiving(),
+    };
+    let _ = write!(out, "a={}\r\n", direction.reversed().name());
     if section.rtcp_mux {
         out.push_str("a=rtcp-mux\r\n");
     }
@@ -145,7 +178,41 @@ fn write_section(
         }
         let _ = write!(out, "a=simulcast:recv {}\r\n", ingress.rids.join(";"));
     }
+    // Also of streams that are silent: Chromium ends a stream that is declared no more, and shows nothing of it when it comes
+    // back.
+    let msid = match streams {
+        Streams::Named(msid) => *msid,
+        Streams::Silent => None,
+    };
     write_streams(out, agreed, msid);
+}
+
+/// Writes the section of the data channels, in the form of the offer.
+fn write_data(out: &mut String, section: &Section<'_>, data: DataSection, us: &Us<'_>, trickles: bool) {
+    let Section { media, profile, first_format, .. } = section;
+    let _ = write!(out, "m={media} 9 {profile} {first_format}");
+    write_transport(out, section, us, trickles);
+    if data.is_draft {
+        let _ = write!(out, "a=sctpmap:{first_format} webrtc-datachannel {CHANNEL_STREAMS_MAX}\r\n");
+    } else {
+        let _ = write!(out, "a=sctp-port:{SCTP_PORT}\r\n");
+    }
+    let _ = write!(out, "a=max-message-size:{CHANNEL_MESSAGE_BYTES_MAX}\r\n");
+}
+
+/// Writes what follows the formats in every served section: our side of the transport, and the section's name.
+fn write_transport(out: &mut String, section: &Section<'_>, us: &Us<'_>, trickles: bool) {
+    let Us { ufrag, password, fingerprint, .. } = us;
+    let setup = if us.is_active { "active" } else { "passive" };
+    let _ = write!(out, "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
+    // We never trickle ourselves. It tells a client that its own candidates may come later (RFC 8840 §4.1.3).
+    if trickles {
+        out.push_str("a=ice-options:trickle\r\n");
+    }
+    let _ = write!(out, "a=fingerprint:{fingerprint}\r\na=setup:{setup}\r\n");
+    if section.has_mid {
+        let _ = write!(out, "a=mid:{}\r\n", section.mid);
+    }
 }
 
 /// Writes the header extensions. They keep the offer's ids (RFC 8285 §7), and a restriction to one direction.

@@ -12,6 +12,7 @@
 pub mod agree;
 pub mod answer;
 pub mod codecs;
+pub mod data;
 pub mod h264;
 pub mod limits;
 pub mod lines;

@@ -34,13 +34,14 @@ pub struct Offer<'a> {
 }
 
 impl<'a> Offer<'a> {
-    /// Reads an offer. Refuses it if nothing in it can be served, or if the parts to be served contradict each other.
+    /// Reads an offer, data channels with it. Refuses it if nothing in it can be served, or if the parts to be served
+    /// contradict each other.
     pub fn read(text: &'a str) -> Result<Self, Refused> {
-        Self::read_for(text, CodecSet::ALL)
+        Self::read_for(text, CodecSet::ALL, true)
     }
 
-    /// Reads an offer to a room that takes these codecs; others are not served.
-    pub fn read_for(text: &'a str, codecs: CodecSet) -> Result<Self, Refused> {
+    /// Reads an offer to a room that takes these codecs, and data channels or none; others are not served.
+    pub fn read_for(text: &'a str, codecs: CodecSet, serves_data: bool) -> Result<Self, Refused> {
         limits::check(text)?;
         let lines = read_lines(text)?;
         match lines.first() {
@@ -58,6 +59,7 @@ impl<'a> Offer<'a> {
         for (index, lines) in split_sections(media).enumerate() {
             sections.push(Section::read(index, lines, &session.lines)?);
         }
+        refuse_data(&mut sections, serves_data);
         if sections.is_empty() {
             return Err(Refused::malformed("the SDP has no media section"));
         }
@@ -92,6 +94,16 @@ impl<'a> Offer<'a> {
     /// Returns the section with that mid. The search is linear, so call it a few times only, not for every section.
     pub fn section(&self, mid: Mid) -> Option<&Section<'a>> {
         self.sections.iter().find(|section| section.mid == mid)
+    }
+}
+
+/// Rejects sections of data channels if none are served, and all but the first: there is one association (RFC 8841 §9.3).
+fn refuse_data(sections: &mut [Section<'_>], serves_data: bool) {
+    let served = sections.iter_mut().filter(|section| section.data.is_some() && section.rejected.is_none());
+    for section in served.skip(usize::from(serves_data)) {
+        let why =
+            if serves_data { "there is another one" } else { "this server has none (media.data_channels)" };
+        section.rejected = Some(format!("data channels are not served here: {why}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! One media section of an offer: its `m=` line and its attributes, each read once, and which of its formats are served.
 
 use super::codecs::{self, Role};
+use super::data::DataSection;
 use super::lines::{BLANKS, Line};
 use super::parameters::Parameters;
 use super::refusal::{Refused, quoted};
@@ -155,6 +156,8 @@ pub struct Section<'a> {
     pub rtcp_rsize: bool,
     /// Whether both forms of header extensions may come in one stream (RFC 8285 §6).
     pub allows_mixed: bool,
+    /// What it says of data channels, if it is for these.
+    pub data: Option<DataSection>,
     /// Why it cannot be served, in words; `None` if it can.
     pub rejected: Option<String>,
 }
@@ -249,6 +252,7 @@ impl<'a> Reader<'a> {
             "video" => Some(MediaKind::Video),
             _ => None,
         };
+        let first_format = words.clone().next().unwrap_or("0");
         let mut reader = Self {
             section: Section {
                 index,
@@ -257,7 +261,7 @@ impl<'a> Reader<'a> {
                 mid_text: None,
                 media,
                 profile,
-                first_format: words.clone().next().unwrap_or("0"),
+                first_format,
                 kind,
                 stopped: false,
                 direction: Direction::SendRecv,
@@ -269,6 +273,7 @@ impl<'a> Reader<'a> {
                 rtcp_mux: false,
                 rtcp_rsize: false,
                 allows_mixed: false,
+                data: DataSection::named(media, profile, first_format),
                 rejected: None,
             },
             places: [None; PAYLOAD_TYPES],
@@ -310,6 +315,9 @@ impl<'a> Reader<'a> {
     }
 
     fn attribute(&mut self, number: usize, name: &'a str, value: &'a str) -> Result<(), Refused> {
+        if let Some(data) = &mut self.section.data {
+            data.take(name, value);
+        }
         match name {
             "mid" => self.mid(number, value.trim())?,
             "rtpmap" => self.rtpmap(number, value)?,
@@ -405,6 +413,10 @@ impl<'a> Reader<'a> {
         let mut section = self.section;
         section.stopped = self.port == "0" && !self.bundle_only;
         section.direction = self.direction.or(session.direction).unwrap_or(Direction::SendRecv);
+        // A direction is about media. Data flows both ways (RFC 8841 §11.3).
+        if section.data.is_some() {
+            section.direction = Direction::Inactive;
+        }
         section.rejected = why_rejected(&section, session.codecs);
         if section.direction.sends() && !sends_av1(&section) {
             refuse_dependency_descriptor(&mut section);
@@ -457,6 +469,9 @@ fn refuse_dependency_descriptor(section: &mut Section<'_>) {
 fn why_rejected(section: &Section<'_>, taken: CodecSet) -> Option<String> {
     if section.stopped {
         return Some("it is stopped".to_owned());
+    }
+    if section.data.is_some() {
+        return None;
     }
     let Some(kind) = section.kind else {
         return Some(format!("m={} is not served", quoted(section.media)));

@@ -152,7 +152,7 @@ impl Room {
     fn send_held(&mut self, now: Instant, on: TransportKey, path: Path, outbox: &mut Outbox) {
         let Some(transport) = self.transports.get_mut(on.0) else { return };
         for datagram in transport.take_held() {
-            let by = transport.path_of_flight(path.remote);
+            let by = transport.path_of_flight(Some(path.remote));
             send(outbox, by.filter(|by| transport.may_send_flight(now, *by, &datagram)), &datagram);
         }
     }

@@ -5,12 +5,12 @@ use std::time::Instant;
 use super::Room;
 use crate::core::command::{Command, Moderation};
 use crate::core::event::{Event, LeaveReason, Refusal, RefusalCode};
-use crate::core::ids::{ParticipantId, ParticipantKey, RequestId};
+use crate::core::ids::{ParticipantKey, RequestId};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 
 /// Returns the refusal of what somebody's token does not allow.
-fn not_permitted(what: &str) -> Refusal {
+pub(super) fn not_permitted(what: &str) -> Refusal {
     Refusal::new(
         RefusalCode::NotPermitted,
         format!("you may not {what} in this room"),
@@ -46,6 +46,7 @@ impl Room {
                 }
                 return;
             }
+            Command::ReserveTrack(label) => return self.reserve_track(from, request, label, outbox),
             Command::Leave => {
                 // They are told first, because afterwards they are no longer a member.
                 outbox.event(from, Event::Left(request));
@@ -70,8 +71,11 @@ impl Room {
             Command::Prefer(preferences) => self.prefer(now, from, &preferences),
             Command::UpdateProfile(change) => self.change_profile(from, &change, false, outbox),
             Command::Report { about, reason, text } => self.report(now, from, (about, reason, text), outbox),
-            Command::Data { to, topic, payload } => {
-                self.pass_data(from, to.as_deref(), &topic, &payload, outbox)
+            Command::Data { to, topic, payload, is_lossy } => {
+                self.pass_data(from, to.as_deref(), (&topic, &payload, is_lossy), outbox)
+            }
+            command @ (Command::ReadChannels | Command::ToChannel { .. }) => {
+                self.use_channels(now, from, command, outbox)
             }
         };
         match done {
@@ -97,39 +101,5 @@ impl Room {
             _ => (true, ""),
         };
         if granted { Ok(()) } else { Err(not_permitted(what)) }
-    }
-
-    fn pass_data(
-        &mut self,
-        from: ParticipantKey,
-        to: Option<&[ParticipantId]>,
-        topic: &str,
-        payload: &str,
-        outbox: &mut Outbox,
-    ) -> Result<(), Refusal> {
-        // The server says who the sender is, so that nobody can pretend to be somebody else.
-        let sender = self.participants[from.0].id;
-        let recipients: Vec<ParticipantKey> = match to {
-            None => self.order.iter().copied().filter(|key| *key != from).collect(),
-            Some(ids) => {
-                let known: Option<Vec<_>> = ids.iter().map(|id| self.by_id.get(id).copied()).collect();
-                let mut known = known.ok_or_else(|| {
-                    Refusal::new(
-                        RefusalCode::UnknownRecipient,
-                        "`to` names somebody who is not in the room",
-                        "send to the participants that the room lists",
-                    )
-                })?;
-                // A recipient named twice gets it once. Otherwise one request could fill somebody's connection.
-                known.sort_unstable();
-                known.dedup();
-                known
-            }
-        };
-        for recipient in recipients {
-            let event = Event::Data { from: sender, topic: topic.to_owned(), payload: payload.into() };
-            outbox.event(recipient, event);
-        }
-        Ok(())
     }
 }

@@ -25,6 +25,8 @@ use crate::core::timers::Timer;
 use crate::core::transport::Transport;
 use crate::wire::classify::DatagramKind;
 
+/// The content type of DTLS records that carry data (RFC 6347 §4.1).
+const DTLS_APPLICATION_DATA: u8 = 23;
 /// How soon after the handshake the first reports go out.
 const FIRST_REPORT: Duration = Duration::from_millis(200);
 
@@ -106,6 +108,9 @@ impl Room {
             }
             self.remove_slots(owner, key);
             self.participants[owner.0].transports.retain(|other| *other != key);
+            if let Some(channels) = &mut self.participants[owner.0].channels {
+                channels.drop_transport(key);
+            }
         }
         // Last, so that nothing names a transport that is gone.
         self.drop_transport(key, outbox);
@@ -244,7 +249,10 @@ impl Room {
                 }
                 Effect::Dtls { to, bytes } => {
                     let path = transport.path_of_flight(to);
-                    send(outbox, path.filter(|path| transport.may_send_flight(now, *path, &bytes)), &bytes);
+                    let path = path.filter(|path| transport.may_send_flight(now, *path, &bytes));
+                    let is_data = bytes.first() == Some(&DTLS_APPLICATION_DATA);
+                    let class = if is_data { TrafficClass::Data } else { TrafficClass::Control };
+                    send_as(outbox, path, class, &bytes);
                 }
                 Effect::Handshake(request) => outbox.outputs.push(RoomOutput::Dtls(key, request)),
                 Effect::Connected { profile, material } => {
@@ -350,8 +358,12 @@ impl Room {
 }
 
 pub(super) fn send(outbox: &mut Outbox, path: Option<Path>, bytes: &[u8]) {
+    send_as(outbox, path, TrafficClass::Control, bytes);
+}
+
+fn send_as(outbox: &mut Outbox, path: Option<Path>, class: TrafficClass, bytes: &[u8]) {
     let Some(path) = path else { return };
-    outbox.transmit(path, TrafficClass::Control, |buffer| {
+    outbox.transmit(path, class, |buffer| {
         buffer.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(bytes.len())
     });

@@ -179,11 +179,7 @@ fn in_room(
 }
 
 fn member<'r>(room: &'r RoomSnapshot, who: &Target) -> Result<&'r ParticipantSnapshot, Response> {
-    let is_meant = |one: &&ParticipantSnapshot| match who {
-        Target::Id(id) => one.participant == *id,
-        Target::Identity(identity) => one.profile.identity.as_ref() == Some(identity),
-    };
-    room.participants.iter().find(is_meant).ok_or_else(no_such_participant)
+    room.member(who).ok_or_else(no_such_participant)
 }
 
 fn room_json(view: ServerView<'_>, room: &RoomSnapshot) -> Value {

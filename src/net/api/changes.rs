@@ -32,7 +32,8 @@ pub fn target(names: &[&str]) -> Result<Target, Response> {
     target_of(text).ok_or_else(no_such_participant)
 }
 
-fn target_of(text: String) -> Option<Target> {
+/// Reads whom a text names, by id or by identity. The id may have LiveKit's prefix.
+pub fn target_of(text: String) -> Option<Target> {
     let id = own(&text, "PA_", "p-").parse().map(Target::Id).ok();
     id.or_else(|| Profile::is_identity(&text).then_some(Target::Identity(text)))
 }
@@ -42,8 +43,13 @@ fn own(text: &str, livekit: &str, prefix: &str) -> String {
     text.strip_prefix(livekit).map_or_else(|| text.to_owned(), |bare| format!("{prefix}{bare}"))
 }
 
+/// Reads a track's id, which may have LiveKit's prefix.
+pub fn track_of(text: &str) -> Option<TrackId> {
+    own(text, "TR_", "t-").parse().ok()
+}
+
 fn track(names: &[&str]) -> Result<TrackId, Response> {
-    let track = names.get(1).and_then(|part| own(part, "TR_", "t-").parse().ok());
+    let track = names.get(1).and_then(|part| track_of(part));
     track.ok_or_else(|| {
         Response::problem(404, "no such track in this room", "list the participants: they have the tracks")
     })

@@ -54,7 +54,10 @@ impl FrameQueue {
 
     /// Queues a frame, given in pieces, or drops all of it.
     pub fn send(&mut self, class: TrafficClass, frame: [&[u8]; 3], stream: &mut impl Write) -> Sent {
-        let max = if class == TrafficClass::Video { VIDEO_QUEUE_BYTES_MAX } else { QUEUE_BYTES_MAX };
+        let max = match class {
+            TrafficClass::Video | TrafficClass::Data => VIDEO_QUEUE_BYTES_MAX,
+            TrafficClass::Control | TrafficClass::Audio => QUEUE_BYTES_MAX,
+        };
         let needed: usize = frame.iter().map(|piece| piece.len()).sum();
         if self.pipe.output_bytes() + needed > max && !self.blocked {
             // Much came in one pass, so some is written now. If that fails, `Connection::write` will find the error.

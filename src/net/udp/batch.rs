@@ -23,7 +23,8 @@ const RUN_BYTES_MAX: usize = 64_000;
 /// How many packets make a run long enough to leave at once: waiting for those of another track would gain little.
 const LONG_RUN_PACKETS: usize = 8;
 
-const CLASSES: [TrafficClass; 3] = [TrafficClass::Control, TrafficClass::Audio, TrafficClass::Video];
+const CLASSES: [TrafficClass; 4] =
+    [TrafficClass::Control, TrafficClass::Audio, TrafficClass::Video, TrafficClass::Data];
 
 const NONE: u32 = u32::MAX;
 

@@ -101,11 +101,11 @@ impl Sending {
 
 /// Returns the byte that routers read, with the code point in the upper six bits (RFC 2474). Audio is "expedited
 /// forwarding" (RFC 3246) and video "assured forwarding" 4.1 (RFC 2597), as RFC 8837 §5 recommends for interactive
-/// calls.
+/// calls. Data is best effort, like everything that is not marked.
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "packets are marked on Linux alone"))]
 fn traffic_class(class: TrafficClass) -> Option<u8> {
     match class {
-        TrafficClass::Control => None,
+        TrafficClass::Control | TrafficClass::Data => None,
         TrafficClass::Audio => Some(46 << 2),
         TrafficClass::Video => Some(34 << 2),
     }

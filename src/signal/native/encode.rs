@@ -21,10 +21,10 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
     match event {
         Event::Joined(request, joined) => reply("joined", request, JoinedData::new(joined, server)),
         Event::Resumed(request, resumed) => reply("resumed", request, ResumedData::new(resumed, server)),
-        Event::Answer { request, sdp, publications } => {
+        Event::Answer { request, sdp, publications, .. } => {
             reply("answer", request, AnswerData { sdp, publications: own_publications(publications) })
         }
-        Event::Done(request) | Event::Left(request) => reply("ok", request, Nothing {}),
+        Event::Done(to) | Event::Left(to) | Event::TrackReserved(to, _) => reply("ok", to, Nothing {}),
         Event::Refused(request, refusal) => encode_refusal(request.as_ref(), refusal, is_fatal(refusal.code)),
         Event::ParticipantJoined(info) => news("participant-joined", ParticipantData::new(info)),
         Event::ParticipantReconnecting(id) => news("participant-reconnecting", ParticipantIdData::new(id)),
@@ -48,9 +48,11 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
             news("cannot-receive", CannotReceiveData { track_id: Text(track), reason })
         }
         Event::CannotPublish { mid, reason } => news("cannot-publish", CannotPublishData { mid, reason }),
-        Event::Data { from, topic, payload } => {
-            news("data", RelayedData { from: Text(from), topic, payload: Json(payload) })
+        Event::Data { from, topic, payload, is_lossy: _ } => {
+            news("data", RelayedData::new(from, topic, payload))
         }
+        // These are for front ends that read channels themselves, and this one does not ask for them.
+        Event::FromChannel { .. } => news("data", ()),
         Event::Draining(draining) => news("draining", DrainingData { draining: *draining }),
         Event::Closing(reason) => encode_closing(*reason),
         Event::Layers { track, layer, is_paused, spatial, temporal, width, height, reason } => news(

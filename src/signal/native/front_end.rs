@@ -8,7 +8,7 @@ use super::head::Head;
 use super::{
     ClientMessage, Close, ServerFacts, encode_event, encode_pong, encode_refusal, is_fatal, parse, refusals,
 };
-use crate::core::command::{Command, Lifeline, PublicationRequest, Source};
+use crate::core::command::{Command, Layout, Lifeline, PublicationRequest, Source};
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId};
 use crate::limits::{
@@ -147,6 +147,7 @@ impl FrontEnd {
                 name,
                 auto_subscribe,
                 lifeline: Lifeline::Signalling,
+                layout: Layout::Slots,
                 ticket: Ticket::Token(token),
             },
             ClientMessage::Resume { request, resume } => Demand::Resume { request, resume },
@@ -185,7 +186,7 @@ impl FrontEnd {
             }
             Command::Data { to, payload, .. } => {
                 let recipients = to.as_ref().map_or(self.others, |to| to.len().min(self.others));
-                recipients * payload.len().div_ceil(DATA_BYTES_PER_RECIPIENT).max(1)
+                recipients * payload.bytes().div_ceil(DATA_BYTES_PER_RECIPIENT).max(1)
             }
             _ => 0,
         };

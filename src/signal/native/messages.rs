@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use base64ct::{Base64, Encoding};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::SERVED_VERSIONS;
 use crate::core::command::Source;
+use crate::core::data::DataPayload;
 use crate::core::event::{
     Joined, ParticipantInfo, PublicationInfo, Resumed, SlotCounts, SlotMap, Speaker, Speakers, TrackInfo,
     WaitingReason,
@@ -539,7 +541,22 @@ impl<'a> QualityData<'a> {
 pub(super) struct RelayedData<'a> {
     pub(super) from: Text<&'a ParticipantId>,
     pub(super) topic: &'a str,
-    pub(super) payload: Json<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) payload: Option<Json<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bytes: Option<String>,
+}
+
+impl<'a> RelayedData<'a> {
+    pub(super) fn new(from: &'a ParticipantId, topic: &'a str, payload: &'a DataPayload) -> Self {
+        let (payload, bytes) = match payload {
+            DataPayload::Json(json) => (Some(Json(json)), None),
+            DataPayload::Bytes(bytes) | DataPayload::Packet(bytes) => {
+                (None, Some(Base64::encode_string(bytes)))
+            }
+        };
+        Self { from: Text(from), topic, payload, bytes }
+    }
 }
 
 #[derive(Serialize)]

@@ -4,12 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base64ct::{Base64, Encoding};
+
 use super::fields::{Field, Fields};
 use super::{ClientMessage, SERVED_VERSIONS};
 use crate::core::command::{
-    Command, EncodingRequest, Join, Moderation, Preference, Priority, PublicationRequest, Resume, Source,
-    Wish,
+    Command, EncodingRequest, Join, Moderation, Preference, Priority, Proof, PublicationRequest, Resume,
+    Source, Wish,
 };
+use crate::core::data::DataPayload;
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::core::moderation::{Ban, PermissionsChange};
@@ -176,7 +179,7 @@ fn resume(data: &Fields<'_>) -> Result<Resume, Refusal> {
     Ok(Resume {
         room: room(&data.required("room", ROOM_FORM)?)?,
         participant: participant(&data.required("participantId", PARTICIPANT_FORM)?)?,
-        secret: data.required("secret", secret_form)?.string(secret_form)?,
+        proof: Proof::Secret(data.required("secret", secret_form)?.string(secret_form)?),
     })
 }
 
@@ -221,7 +224,7 @@ fn publication(item: &Field<'_>) -> Result<PublicationRequest, Refusal> {
         }
         None => Vec::new(),
     };
-    Ok(PublicationRequest { mid, source, muted, encodings })
+    Ok(PublicationRequest { mid, source, muted, encodings, track: None })
 }
 
 fn source(field: &Field<'_>) -> Result<Source, Refusal> {
@@ -290,19 +293,27 @@ fn relayed_data(data: &Fields<'_>) -> Result<Command, Refusal> {
     if topic.is_empty() || topic.chars().count() > TOPIC_CHARS_MAX {
         return Err(topic_field.wrong(TOPIC_FORM));
     }
-    // Passed on exactly as it came: numbers keep their digits, objects the order of their keys.
-    let payload = data.required("payload", "any JSON, at most 16 KiB as text")?.json();
-    if payload.len() > DATA_PAYLOAD_BYTES_MAX {
+    let is_lossy = optional_flag(data, "lossy")?.unwrap_or_default();
+    let payload = match data.optional("bytes") {
+        Some(field) => {
+            let form = "base 64 (RFC 4648 §4) of at most 16 KiB";
+            let bytes = Base64::decode_vec(&field.string(form)?).map_err(|_| field.wrong(form))?;
+            DataPayload::Bytes(bytes.into())
+        }
+        // Passed on exactly as it came: numbers keep their digits, objects the order of their keys.
+        None => data.required("payload", "any JSON, at most 16 KiB as text")?.json().into(),
+    };
+    if payload.bytes() > DATA_PAYLOAD_BYTES_MAX {
         return Err(Refusal::new(
             RefusalCode::PayloadTooLarge,
             format!(
-                "`data.payload` is {} bytes of JSON; at most {DATA_PAYLOAD_BYTES_MAX} are passed on",
-                payload.len()
+                "`data.payload` has {} bytes; at most {DATA_PAYLOAD_BYTES_MAX} are passed on by signalling",
+                payload.bytes()
             ),
-            "Send it in smaller pieces, or put it on a web server and send its address.",
+            "Send it on a data channel or in smaller pieces, or put it on a web server and send its address.",
         ));
     }
-    Ok(Command::Data { to, topic, payload: payload.into() })
+    Ok(Command::Data { to, topic, payload, is_lossy })
 }
 
 /// Reads what a moderator asks for; `None` if the request is none of a moderator's.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::parse::REQUEST_TYPES;
 use super::*;
 use crate::core::command::{
-    EncodingRequest, Moderation, Preference, Priority, PublicationRequest, Source, Wish,
+    EncodingRequest, Moderation, Preference, Priority, Proof, PublicationRequest, Source, Wish,
 };
 use crate::core::event::*;
 use crate::core::grants::{Grants, Role, Sources};
@@ -100,8 +100,11 @@ fn every_request_of_the_protocol_is_understood() {
             token: Some("a.b.c".into()),
         }
     );
-    let resume =
-        Resume { room: "a".parse().expect("a room id"), participant: PARTICIPANT, secret: "s".into() };
+    let resume = Resume {
+        room: "a".parse().expect("a room id"),
+        participant: PARTICIPANT,
+        proof: Proof::Secret("s".into()),
+    };
     assert_eq!(parsed[1], ClientMessage::Resume { request: None, resume });
     let high = EncodingRequest {
         rid: "high".into(),
@@ -111,8 +114,13 @@ fn every_request_of_the_protocol_is_understood() {
     };
     let low = EncodingRequest { rid: "low".into(), width: None, height: None, max_bitrate: None };
     let encodings = vec![high, low];
-    let publications =
-        vec![PublicationRequest { mid: Mid::from("8"), source: Source::Camera, muted: true, encodings }];
+    let publications = vec![PublicationRequest {
+        mid: Mid::from("8"),
+        source: Source::Camera,
+        muted: true,
+        encodings,
+        track: None,
+    }];
     assert_eq!(
         parsed[2],
         ClientMessage::Command {
@@ -127,7 +135,7 @@ fn every_request_of_the_protocol_is_understood() {
     let payload = r#"{"b":1.50,"a":[null]}"#.into();
     assert_eq!(
         command(&messages[7]),
-        Command::Data { to: Some(vec![PARTICIPANT]), topic: "chat".into(), payload }
+        Command::Data { to: Some(vec![PARTICIPANT]), topic: "chat".into(), payload, is_lossy: false }
     );
     assert_eq!(parsed[8], ClientMessage::Ping { request: None });
     assert_eq!(parsed[9], ClientMessage::Command { request: request("-3"), command: Command::Leave });
@@ -343,13 +351,19 @@ fn neither_truncation_nor_a_changed_byte_nor_depth_panics() {
         let _ = parse(&format!(r#"{{"type":"data","data":{{"topic":"x","payload":{deep}"#));
     }
     let nested = format!("{}{}", "[".repeat(8000), "]".repeat(8000));
-    let payload = nested.clone().into();
+    let payload = nested.as_str().into();
     let text = format!(r#"{{"type":"data","data":{{"topic":"x","payload":{nested}}}}}"#);
-    assert_eq!(command(&text), Command::Data { to: None, topic: "x".into(), payload });
+    assert_eq!(command(&text), Command::Data { to: None, topic: "x".into(), payload, is_lossy: false });
 }
 
 fn track_info() -> TrackInfo {
-    TrackInfo { track: TRACK, participant: PARTICIPANT, source: Source::ScreenAudio, muted: true }
+    TrackInfo {
+        track: TRACK,
+        participant: PARTICIPANT,
+        source: Source::ScreenAudio,
+        muted: true,
+        label: None,
+    }
 }
 
 fn joined() -> Joined {
@@ -444,7 +458,12 @@ fn events() -> Vec<(Event, Value)> {
         (Event::Joined(id(), Box::new(joined())), reply("joined", joined_json)),
         (Event::Resumed(id(), Box::new(resumed)), reply("resumed", resumed_json)),
         (
-            Event::Answer { request: id(), sdp: "v=0\r\n".into(), publications: publications() },
+            Event::Answer {
+                request: id(),
+                sdp: "v=0\r\n".into(),
+                publications: publications(),
+                shown: Vec::new(),
+            },
             reply("answer", json!({"sdp": "v=0\r\n", "publications": publications_json})),
         ),
         (Event::Done(id()), reply("ok", json!({}))),
@@ -597,7 +616,12 @@ fn events() -> Vec<(Event, Value)> {
             news("cannot-publish", json!({"mid": "4", "reason": "no VP8"})),
         ),
         (
-            Event::Data { from: PARTICIPANT, topic: "chat".into(), payload: r#"{"b":[1,"x"]}"#.into() },
+            Event::Data {
+                from: PARTICIPANT,
+                topic: "chat".into(),
+                payload: r#"{"b":[1,"x"]}"#.into(),
+                is_lossy: false,
+            },
             news("data", json!({"from": P, "topic": "chat", "payload": {"b": [1, "x"]}})),
         ),
     ];
@@ -663,9 +687,10 @@ fn every_event_becomes_its_message() {
 
 #[test]
 fn a_payload_reaches_the_others_digit_for_digit() {
-    let payload: Box<str> = r#"{"z": 1.50, "a": 123456789012345678901234567890}"#.into();
-    let event = Event::Data { from: PARTICIPANT, topic: "x".into(), payload: payload.clone() };
-    assert!(encode_event(&event, ServerFacts::default()).contains(&*payload));
+    let payload = r#"{"z": 1.50, "a": 123456789012345678901234567890}"#;
+    let event =
+        Event::Data { from: PARTICIPANT, topic: "x".into(), payload: payload.into(), is_lossy: false };
+    assert!(encode_event(&event, ServerFacts::default()).contains(payload));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{
-    Command, EncodingRequest, Join, Lifeline, MediaKind, Preference, PublicationRequest, Resume, Source, Wish,
+    Command, EncodingRequest, Join, Layout, Lifeline, MediaKind, Preference, Proof, PublicationRequest,
+    Resume, Source, Wish,
 };
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, RefusalCode, Resumed,
@@ -42,6 +43,7 @@ impl Endpoint {
             profile: Profile::named(name(self.person)),
             auto_subscribe: self.plan.auto_subscribe,
             lifeline: Lifeline::Signalling,
+            layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
             host: Some(host_of(self.person)),
@@ -56,7 +58,7 @@ impl Endpoint {
         let resume = Resume {
             room: joined.room.clone(),
             participant: joined.participant,
-            secret: joined.secret.clone(),
+            proof: Proof::Secret(joined.secret.clone()),
         };
         self.ask(Asked::Enter, Signal::Resume(resume), post);
         true
@@ -134,7 +136,12 @@ impl Endpoint {
 
     /// Sends everyone a message.
     pub fn tell_all(&mut self, post: &mut Post) {
-        let data = Command::Data { to: None, topic: "greeting".into(), payload: r#""hello""#.into() };
+        let data = Command::Data {
+            to: None,
+            topic: "greeting".into(),
+            payload: r#""hello""#.into(),
+            is_lossy: false,
+        };
         self.ask(Asked::Other("data"), Signal::Command(data), post);
     }
 
@@ -230,6 +237,7 @@ impl Endpoint {
             source: sender.plan.source,
             muted: self.is_muted(sender.plan.source),
             encodings: sender.plan.layers.iter().map(declared).collect(),
+            track: None,
         };
         publishing.map(request).collect()
     }
@@ -347,7 +355,7 @@ impl Endpoint {
                 self.replied(request.as_ref(), post);
                 self.on_resumed(now, *resumed, post);
             }
-            Event::Answer { request, sdp, publications } => {
+            Event::Answer { request, sdp, publications, .. } => {
                 self.replied(request.as_ref(), post);
                 self.answered(now, &sdp, &publications, post);
             }

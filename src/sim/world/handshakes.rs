@@ -43,6 +43,7 @@ impl Handshakes {
                 self.step(now, session, Call::Time)
             }
             DtlsRequest::Packet(bytes) => self.step(now, session, Call::Packet(&bytes)),
+            DtlsRequest::Channel(request) => self.step(now, session, Call::Channel(&request)),
             DtlsRequest::Close => {
                 let events = self.step(now, session, Call::Close);
                 self.sessions.remove(&session.0);

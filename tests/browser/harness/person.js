@@ -1,6 +1,6 @@
 // One participant of a story: a page in a browser, with a colour and a tone of its own, and what it
 // sees and hears of the others.
-import { openPage } from "./browsers.js";
+import { livekitCode, openPage } from "./browsers.js";
 import { eventually } from "./eventually.js";
 import { COLOURS } from "./palette.js";
 import { concealment, firstColours, hearsSilence, hearsTone, seesColour, seesNothingNew } from "./senses.js";
@@ -20,10 +20,11 @@ export class Person {
     this.hz = identity.hz;
   }
 
-  /** Opens a page of `origin`; `join` enters a room. */
-  static async arrive(name, identity, { origin, browser }) {
+  /** Opens a page of `origin`; `join` enters a room, by our SDK or by that of LiveKit. */
+  static async arrive(name, identity, { origin, browser, sdk = "strait" }) {
     const person = new Person(name, identity, await openPage(browser));
     await person.#page.gotoWithLab(`${origin}${QUIET_PAGE}`);
+    if (sdk === "livekit") for (const code of livekitCode()) await person.#page.evaluate(code);
     return person;
   }
 
@@ -52,12 +53,13 @@ export class Person {
     return this.#page.evaluate(task, { order: this.#joining(wishes), keys });
   }
 
-  #joining({ room, camera = {}, microphone = {}, rsaBits }) {
+  #joining({ room, camera = {}, microphone = {}, rsaBits, token }) {
     const identity = { rgb: COLOURS[this.colour], hz: this.hz };
     return {
       name: this.name,
       room,
       rsaBits,
+      token,
       camera: camera && { ...identity, ...camera },
       microphone: microphone && { ...identity, ...microphone },
     };
@@ -101,6 +103,43 @@ export class Person {
 
   unmutes(source) {
     return this.#page.evaluate((source) => lab.setMuted(source, false), source);
+  }
+
+  /** Sends a message through the SDK; answers what the others should hear. */
+  says(topic, payload, options = {}) {
+    return this.#page.evaluate((order) => lab.say(order), { topic, payload, ...options });
+  }
+
+  /** The messages that came, of those about `topic`. */
+  async messages(topic) {
+    const messages = await this.#page.evaluate(() => lab.messages);
+    return messages.filter((message) => message.topic === topic);
+  }
+
+  /** Waits until a message has come. */
+  isTold(expected) {
+    const text = JSON.stringify(expected);
+    return eventually(`${this.name} is told ${text}`, async () => {
+      const messages = await this.messages(expected.topic);
+      return messages.some((message) => JSON.stringify(message) === text) || messages;
+    });
+  }
+
+  /** Waits until the page's data channels are in these states, such as `reliable open`. */
+  hasChannels(...expected) {
+    return eventually(`${this.name} has the channels ${expected}`, async () => {
+      const states = await this.#page.evaluate(() => lab.channelStates());
+      return states.join() === expected.join() || states;
+    });
+  }
+
+  /** Opens a data channel of the page's own. */
+  opensChannel(label, init = {}) {
+    return this.#page.evaluate((order) => lab.openChannel(order), { label, ...init });
+  }
+
+  saysOn(label, text) {
+    return this.#page.evaluate((order) => lab.sayOn(order), { label, text });
   }
 
   leaves() {
