@@ -390,6 +390,24 @@ impl Endpoint {
                 }
             }
             Event::Encodings { mid, active, .. } => self.on_encodings(mid, &active),
+            Event::PermissionsChanged { .. } | Event::CannotPublish { .. } => {
+                self.on_permissions(event, post)
+            }
+            Event::Data { .. } | Event::Waiting(_) | Event::RoomUpdated(_) => {}
+            Event::Closing(reason) => {
+                if reason == ClosingReason::Gone(LeaveReason::Error) {
+                    post.complain(format!("{} was removed because of a panic", name(self.person)));
+                }
+                self.closed = true;
+            }
+            Event::Left(_) => self.closed = true,
+            of_others => self.on_event_of_others(of_others, post),
+        }
+    }
+
+    /// Takes an event about what they may publish.
+    fn on_permissions(&mut self, event: Event, post: &mut Post) {
+        match event {
             Event::PermissionsChanged { grants, ended } => {
                 for (_, source) in &ended {
                     self.withdraw(*source);
@@ -405,15 +423,7 @@ impl Endpoint {
                     self.withdraw(source);
                 }
             }
-            Event::Data { .. } | Event::Waiting(_) | Event::RoomUpdated(_) => {}
-            Event::Closing(reason) => {
-                if reason == ClosingReason::Gone(LeaveReason::Error) {
-                    post.complain(format!("{} was removed because of a panic", name(self.person)));
-                }
-                self.closed = true;
-            }
-            Event::Left(_) => self.closed = true,
-            of_others => self.on_event_of_others(of_others, post),
+            _ => {}
         }
     }
 
