@@ -47,6 +47,7 @@
     lab.room = room;
     lab.find = trackOf;
     follow();
+    listen();
     await room.connect(location.origin.replace("http", "ws"), token ?? unsigned(name, id));
     if (microphone) await lab.publish({ source: "microphone", ...microphone });
     if (camera) await lab.publish({ source: "camera", ...camera });
@@ -76,15 +77,41 @@
     return muted ? track.mute() : track.unmute();
   };
 
+  /** What came by messages, in order, such as `Ben/chat: hello`. */
+  lab.messages = [];
+
+  const listen = () => {
+    const decoder = new TextDecoder();
+    room.on(livekit.RoomEvent.DataReceived, (payload, participant, kind, topic) =>
+      lab.messages.push(`${participant?.name}/${topic}: ${decoder.decode(payload)}`),
+    );
+    room.registerTextStreamHandler("stream", async (reader, { identity }) =>
+      lab.messages.push(`${identity} streams ${await reader.readAll()}`),
+    );
+    room.registerRpcMethod("greet", async ({ callerIdentity, payload }) => `${payload}, ${callerIdentity}`);
+  };
+
+  /** Says something in each of the ways that there are; `to` are identities. */
+  lab.say = (text, { to, topic = "chat", reliable = true } = {}) =>
+    room.localParticipant.publishData(new TextEncoder().encode(text), { reliable, topic, destinationIdentities: to });
+  lab.stream = (text) => room.localParticipant.sendText(text, { topic: "stream" });
+  lab.call = (destinationIdentity, payload) =>
+    room.localParticipant.performRpc({ destinationIdentity, method: "greet", payload });
+
+  lab.setName = (name) => room.localParticipant.setName(name);
+  lab.simulate = (scenario) => room.simulateScenario(scenario);
+
   lab.leave = async () => {
     await room.disconnect();
     for (const { device } of published.values()) device.stop();
     published.clear();
   };
 
+  /** The encodings of an own track, and which of them are switched on. */
+  lab.encodings = (source) => published.get(source).publication.track.sender.getParameters().encodings;
+
   lab.ownId = () => room.localParticipant.sid;
   lab.roomState = () => room.state;
-  lab.disconnections = () => lab.connection;
 
   const participantNamed = (name) => [...room.remoteParticipants.values()].find((other) => other.name === name);
   const publicationOf = (key) => {
