@@ -32,6 +32,8 @@ const RECEIVE_BYTES: u32 = 2 * CHANNEL_MESSAGE_BYTES_MAX as u32;
 const LOSSY_BYTES_BUFFERED_MAX: usize = 64 * 1024;
 /// How many bytes of messages are read at once, so that one peer does not delay the others.
 const READ_BYTES_AT_ONCE: usize = 64 * 1024;
+/// What a paced association may send at once, in bytes.
+const PACED_BYTES_AT_ONCE: u64 = 64 * 1024;
 /// The first retransmission time-out in milliseconds, the least and the most. Those of RFC 9260 §16 are made for networks
 /// that nobody waits for.
 const RTO: [u64; 3] = [1000, 400, 10_000];
@@ -77,6 +79,12 @@ pub struct Association {
     guard: Guard,
     message_bytes_max: u32,
     channels: BTreeMap<ChannelId, Channel>,
+    /// Messages that wait because of the pace, with what they are.
+    waiting: VecDeque<(ChannelId, Kind, Vec<u8>)>,
+    /// Bits a second; `None` if only congestion control limits what is sent.
+    pace: Option<u64>,
+    /// Until when what was sent would take at that pace.
+    paced_until: Option<Instant>,
     /// The streams on which there may be something to read.
     readable: BTreeSet<ChannelId>,
     /// Until when nothing is read from reliable channels.
@@ -97,6 +105,9 @@ impl Association {
             guard: Guard::default(),
             message_bytes_max: 0,
             channels: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            pace: None,
+            paced_until: None,
             readable: BTreeSet::new(),
             held_until: None,
             has_more: false,
@@ -116,6 +127,7 @@ impl Association {
                 }
             }
             ChannelRequest::Send { channel, is_text, bytes } => self.send(*channel, *is_text, bytes),
+            ChannelRequest::Pace(bits_per_second) => self.pace = Some((*bits_per_second).max(1)),
             ChannelRequest::Close(channel) => self.close(*channel, ChannelEnd::Asked),
             ChannelRequest::Hold(milliseconds) => {
                 self.held_until = Some(now + Duration::from_millis(u64::from(*milliseconds)));
@@ -170,7 +182,14 @@ impl Association {
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let (_, library) = self.library.as_ref()?;
         let reads = if self.has_more { Some(now) } else { self.held_until };
-        [library.poll_timeout(), reads].into_iter().flatten().min()
+        let writes = if self.waiting.is_empty() { None } else { Some(now + self.wait_for_pace(now)) };
+        [library.poll_timeout(), reads, writes].into_iter().flatten().min()
+    }
+
+    /// Returns how long the next message has to wait for the pace.
+    fn wait_for_pace(&self, now: Instant) -> Duration {
+        let (Some(pace), Some(until)) = (self.pace, self.paced_until) else { return Duration::ZERO };
+        until.saturating_duration_since(now).saturating_sub(time_for(PACED_BYTES_AT_ONCE, pace))
     }
 
     fn send(&mut self, channel: ChannelId, is_text: bool, bytes: &[u8]) {
@@ -191,20 +210,33 @@ impl Association {
             (true, bytes) => (Kind::String, bytes),
             (false, bytes) => (Kind::Binary, bytes),
         };
-        let Some((_, library)) = &mut self.library else { return };
-        let sent = library.stream(channel.0).and_then(|mut stream| stream.write_with_ppi(bytes, kind));
-        if let Err(error) = sent {
-            debug!(channel = channel.0, %error, "a message on a data channel is not sent");
+        self.waiting.push_back((channel, kind, bytes.to_vec()));
+    }
+
+    /// Gives the library the messages that need not wait for the pace.
+    fn write_waiting(&mut self, now: Instant) {
+        while self.wait_for_pace(now).is_zero()
+            && let Some((channel, kind, bytes)) = self.waiting.pop_front()
+            && let Some((_, library)) = &mut self.library
+        {
+            let sent = library.stream(channel.0).and_then(|mut stream| stream.write_with_ppi(&bytes, kind));
+            if let Err(error) = sent {
+                debug!(channel = channel.0, %error, "a message on a data channel is not sent");
+            } else if let Some(pace) = self.pace {
+                let begin = self.paced_until.map_or(now, |until| until.max(now));
+                self.paced_until = Some(begin + time_for(bytes.len() as u64, pace));
+            }
         }
     }
 
     /// Returns how many bytes wait to be sent or confirmed, on all channels.
     fn bytes_buffered(&mut self) -> usize {
         let Some((_, library)) = &mut self.library else { return 0 };
+        let waiting: usize = self.waiting.iter().map(|(_, _, bytes)| bytes.len()).sum();
         let channels = self.channels.keys();
         let buffered =
             |channel: &ChannelId| library.stream(channel.0).and_then(|stream| stream.buffered_amount()).ok();
-        channels.filter_map(buffered).sum()
+        waiting + channels.filter_map(buffered).sum::<usize>()
     }
 
     fn close(&mut self, channel: ChannelId, end: ChannelEnd) {
@@ -218,6 +250,7 @@ impl Association {
 
     fn forget(&mut self, channel: ChannelId, end: ChannelEnd) {
         self.readable.remove(&channel);
+        self.waiting.retain(|(of, _, _)| *of != channel);
         if self.channels.remove(&channel).is_some() {
             self.events.push_back(ChannelEvent::Closed { channel, end });
         }
@@ -230,6 +263,7 @@ impl Association {
         }
         self.take_events();
         self.read_all();
+        self.write_waiting(now);
         self.take_packets(now);
         if self.has_ended {
             self.library = None;
@@ -345,6 +379,11 @@ impl Association {
             }
         }
     }
+}
+
+/// Returns how long bytes take at a number of bits a second.
+fn time_for(bytes: u64, pace: u64) -> Duration {
+    Duration::from_micros(bytes.saturating_mul(8_000_000) / pace)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 // Only this side makes offers; the server assigns tracks to the slots.
 
 import { preferCodecs } from './codecs.js';
+import { DataChannels } from './data-channels.js';
 import { StraitError } from './errors.js';
 import { PeerConnection } from './peer-connection.js';
 import { withOpusDtx, withoutStrayAttributes } from './sdp.js';
@@ -10,6 +11,7 @@ import { withOpusDtx, withoutStrayAttributes } from './sdp.js';
 const REASON_LIMIT = 1000;
 
 /** @import {CodecChoice} from './codecs.js' */
+/** @import {Message} from './data-channels.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack} from './local-track.js' */
 /** @import {ExchangedAnswer} from './peer-connection.js' */
@@ -27,6 +29,7 @@ const REASON_LIMIT = 1000;
  * @property {(state: RTCPeerConnectionState) => void} onState
  * @property {() => void} onSections sections were negotiated: receivers by mid may have changed
  * @property {(track: LocalTrack, info: PublicationInfo) => void} onPublished
+ * @property {(message: Message) => void} onMessage somebody's message came on a data channel
  * @property {() => void} onTrouble a path was lost, and another one is looked for
  * @property {() => void} onDead neither waiting nor an ICE restart helped
  */
@@ -48,6 +51,8 @@ export class MediaConnection {
   /** Why the server cannot serve sections of the newest offer, by mid. @type {Map<string, string>} */
   #refusals = new Map();
   #onRefusal = () => {};
+  /** @type {DataChannels | null} */
+  dataChannels = null;
 
   /**
    * @param {Environment} environment
@@ -90,6 +95,15 @@ export class MediaConnection {
         if (kind === 'video') askForDependencies(transceiver);
       }
     }
+  }
+
+  /** Opens data channels, behind the first slots. */
+  openDataChannels() {
+    this.dataChannels = new DataChannels(
+      this.#environment,
+      (label, init) => this.#connection.createDataChannel(label, init),
+      (message) => this.#handlers.onMessage(message),
+    );
   }
 
   /**
@@ -186,6 +200,7 @@ export class MediaConnection {
 
   close() {
     if (this.closed) return;
+    this.dataChannels?.close();
     this.#connection.close();
     for (const track of this.#publications.keys()) {
       track.sender = null;

@@ -75,6 +75,14 @@ export class PeerConnection {
     return this.#pc.addTransceiver(kind, init);
   }
 
+  /**
+   * @param {string} label
+   * @param {RTCDataChannelInit} init
+   */
+  createDataChannel(label, init) {
+    return this.#pc.createDataChannel(label, init);
+  }
+
   /** @param {string} mid */
   transceiver(mid) {
     return this.#pc.getTransceivers().find((transceiver) => transceiver.mid === mid) ?? null;

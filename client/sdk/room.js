@@ -5,6 +5,8 @@
 import { AudioPlayer } from './audio-player.js';
 import { Emitter } from './emitter.js';
 import { Experience } from './experience.js';
+import { fromBase64, toBase64 } from './base64.js';
+import { bytesOf, tooLarge } from './data-channels.js';
 import { browserEnvironment } from './environment.js';
 import { StraitError } from './errors.js';
 import { LevelTracker } from './levels.js';
@@ -17,6 +19,7 @@ import { StatsCollector } from './stats.js';
 import { Wishes, limited } from './wishes.js';
 
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
+/** @import {Message} from './data-channels.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack, PublishOptions} from './local-track.js' */
 /** @import {Joined, Knocking, Layer, Permissions, PermissionsChanged} from './protocol.js' */
@@ -28,6 +31,8 @@ import { Wishes, limited } from './wishes.js';
 /** @import {VideoLimit} from './wishes.js' */
 
 const LEVELS_EVERY = 100;
+/** The longest payload that goes by signalling, bytes. */
+const SIGNALLED_BYTES_MAX = 16_384;
 /** Where only TLS gets through, media has to as well, and a browser asks nobody whether it may. */
 const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate that browsers trust.';
 
@@ -37,6 +42,8 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} [videoCodec] to publish with, `VP8` unless told otherwise
  * @property {boolean} [red] send sound twice, against loss; off unless told otherwise
  * @property {boolean} [dtx] send next to nothing while a microphone is silent; on unless told otherwise
+ * @property {boolean} [dataChannels] send and receive messages on data channels; on unless told otherwise. Without them messages
+ *   go by signalling, and may have 16 KiB
  * @property {boolean} [playAudio] play what is received; off for applications that attach audio tracks themselves
  * @property {Partial<Environment>} [environment] for tests
  */
@@ -51,7 +58,8 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {{participant: Participant, track: Track}} track-added
  * @property {{participant: Participant, track: Track}} track-removed
  * @property {{participant: Participant, track: Track}} track-changed
- * @property {{from: string, participant: Participant | null, topic: string, payload: unknown}} data
+ * @property {{from: string, participant: Participant | null, topic: string, payload: unknown}} data somebody's message;
+ *   bytes are a `Uint8Array`
  * @property {{dominant: Participant | null, speakers: {participant: Participant, level: number}[]}} speakers who speaks, as
  *   the server hears it, whoever speaks most first; levels in dBov
  * @property {{participant: Participant, quality: 'good' | 'medium' | 'poor', score: number, mos: number | null}} quality
@@ -118,7 +126,13 @@ export class Room extends Emitter {
   constructor(options = {}) {
     super();
     this.#environment = { ...browserEnvironment(), ...options.environment };
-    this.#options = { videoCodec: /** @type {const} */ ('VP8'), red: false, dtx: true, ...options };
+    this.#options = {
+      videoCodec: /** @type {const} */ ('VP8'),
+      red: false,
+      dtx: true,
+      dataChannels: true,
+      ...options,
+    };
     this.#session = new Session(options.url ?? ownSignallingUrl(), this.#environment, {
       onJoined: (joined) => this.#onJoined(joined),
       onResumed: (resumed) => this.#onResumed(resumed),
@@ -387,13 +401,24 @@ export class Room extends Emitter {
   }
 
   /**
-   * Sends a small message through the server.
+   * Sends a message through the server, on a data channel if one is open, else by signalling. If it was sent on a channel and the
+   * server refuses it, there is an `error`.
    * @param {string} topic
-   * @param {unknown} payload any JSON, at most 16 KiB as text
+   * @param {unknown} payload any JSON, or bytes: at most 256 KiB; 16 KiB by signalling
    * @param {string[]} [to] participant ids; left out: everyone
+   * @param {{lossy?: boolean}} [options] `lossy`: whether it may be lost rather than come late, or behind a later one
    */
-  async sendData(topic, payload, to) {
-    await this.#session.request('data', { topic, payload, ...(to && { to }) });
+  async sendData(topic, payload, to, { lossy = false } = {}) {
+    const channels = this.#media?.dataChannels;
+    // On a channel nobody stands for everybody.
+    const isToSomebody = to?.length !== 0;
+    if (isToSomebody && channels?.isOpen(lossy) && (await channels.send(topic, payload, to ?? [], lossy))) return;
+    const bytes = bytesOf(payload);
+    const length = bytes?.length ?? new TextEncoder().encode(JSON.stringify(payload)).length;
+    // A message that is much longer would end the connection.
+    if (length > SIGNALLED_BYTES_MAX) throw tooLarge(length, SIGNALLED_BYTES_MAX);
+    const said = bytes ? { bytes: toBase64(bytes) } : { payload };
+    await this.#session.request('data', { topic, ...said, ...(to && { to }), ...(lossy && { lossy }) });
   }
 
   /** To be called from a click when `audioBlocked`. */
@@ -430,6 +455,7 @@ export class Room extends Emitter {
         onState: (state) => this.#onMediaState(state),
         onSections: () => this.#roster.refreshReceivers(),
         onPublished: (track, info) => this.#publisher.published(track, info),
+        onMessage: (message) => this.#onData(message),
         onTrouble: () => this.#session.probe(),
         onDead: () => this.#onMediaDead(media),
       },
@@ -437,6 +463,7 @@ export class Room extends Emitter {
     this.#media = media;
     this.#publisher.media = media;
     media.addSlots(joined.slots);
+    if (this.#options.dataChannels) media.openDataChannels();
     this.#wishes.clear();
     this.#roster.reset(joined.participants);
     this.#firstExchange = this.#publishAll(media);
@@ -497,8 +524,8 @@ export class Room extends Emitter {
     } else if (type === 'cannot-publish') {
       this.#media?.refused(data);
     } else if (type === 'data') {
-      const { from, topic, payload } = data;
-      this.emit('data', { from, participant: this.participants.get(from) ?? null, topic, payload });
+      const { from, topic, payload, bytes } = data;
+      this.#onData({ from, topic, payload: bytes === undefined ? payload : fromBase64(bytes) });
     } else if (type === 'participant-media-lost' || type === 'participant-media-back') {
       if (data.participantId !== this.localParticipant.participantId) return;
       this.localParticipant.mediaLost = type === 'participant-media-lost';
@@ -724,6 +751,11 @@ export class Room extends Emitter {
       [...this.participants.values()].flatMap(({ tracks }) => [...tracks]).find(isIt);
     if (!track || track.trackId === null) return null;
     return { participantId: track.participant.participantId, trackId: track.trackId, source: track.source };
+  }
+
+  /** @param {Message} message */
+  #onData(message) {
+    this.emit('data', { ...message, participant: this.participants.get(message.from) ?? null });
   }
 
   /** @param {unknown} error */

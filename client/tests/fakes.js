@@ -112,6 +112,48 @@ class FakeSender {
   }
 }
 
+export class FakeDataChannel extends EventTarget {
+  readyState = 'connecting';
+  bufferedAmount = 0;
+  /** What was sent. */
+  sent = [];
+
+  constructor(label, init) {
+    super();
+    this.label = label;
+    this.init = init;
+  }
+
+  send(bytes) {
+    this.sent.push(bytes);
+  }
+
+  open() {
+    this.readyState = 'open';
+    this.onopen?.();
+    return settle();
+  }
+
+  close() {
+    this.readyState = 'closed';
+    this.onclose?.();
+    this.dispatchEvent(new Event('close'));
+    return settle();
+  }
+
+  /** Less waits to be sent. */
+  drain() {
+    this.bufferedAmount = 0;
+    this.dispatchEvent(new Event('bufferedamountlow'));
+    return settle();
+  }
+
+  receive(bytes) {
+    this.onmessage?.({ data: bytes.buffer });
+    return settle();
+  }
+}
+
 class FakeTransceiver {
   mid = null;
   constructor(kind, { direction = 'sendrecv', sendEncodings } = {}) {
@@ -140,6 +182,7 @@ class FakeTransceiver {
 export class FakePeerConnection extends EventTarget {
   static created = [];
   transceivers = [];
+  channels = [];
   signalingState = 'stable';
   iceGatheringState = 'new';
   iceConnectionState = 'new';
@@ -166,6 +209,10 @@ export class FakePeerConnection extends EventTarget {
 
   getTransceivers() {
     return this.transceivers;
+  }
+
+  createDataChannel(label, init) {
+    return this.channels[this.channels.push(new FakeDataChannel(label, init)) - 1];
   }
 
   async createOffer(options) {

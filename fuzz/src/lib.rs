@@ -1,6 +1,7 @@
 //! What the fuzz targets do with their bytes, and what must hold then. The targets themselves are one line each, in
 //! `fuzz_targets/`; `tests/corpus` runs the same bodies on stable Rust.
 
+pub mod channels;
 pub mod http;
 pub mod livekit;
 pub mod rtcp;
@@ -20,7 +21,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 19] = [
+pub const TARGETS: [(&str, Body); 20] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
@@ -30,6 +31,7 @@ pub const TARGETS: [(&str, Body); 19] = [
     ("munger", streams::munger),
     ("rtcp", rtcp::rtcp),
     ("red", wire::red),
+    ("data_channels", channels::data_channels),
     ("twcc", streams::twcc),
     ("bandwidth", streams::bandwidth),
     ("steering", steering::steering),

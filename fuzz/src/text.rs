@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value, json};
 use strait::core::command::{Command, Moderation, Preference, Proof, Source};
+use strait::core::data::DataPayload;
 use strait::core::moderation::{Ban, Target};
 use strait::core::negotiation::answer::Naming;
 use strait::core::negotiation::offer::Offer;
@@ -98,7 +100,9 @@ fn write_command(command: &Command) -> (&'static str, Value) {
                 .collect();
             ("offer", json!({"sdp": sdp, "publications": publications}))
         }
-        Command::ReserveTrack(_) => panic!("this protocol reserves no tracks"),
+        Command::ReserveTrack(_) | Command::ReadChannels | Command::ToChannel { .. } => {
+            panic!("this protocol has no such command")
+        }
         Command::Mute { track, muted } => ("mute", json!({"trackId": track.to_string(), "muted": muted})),
         Command::Subscribe(track) => ("subscribe", json!({"trackId": track.to_string()})),
         Command::Unsubscribe(track) => ("unsubscribe", json!({"trackId": track.to_string()})),
@@ -207,7 +211,7 @@ fn answer(text: &str, offer: &Offer<'_>) {
     let first = session.answer(now, offer, &agreed.negotiated, &candidates, None, &naming);
     let offered: Vec<&str> = media_lines(text).collect();
     let answered: Vec<&str> = media_lines(&first).collect();
-    assert_eq!(answered.len(), offered.len(), "{}\nanswered by\n{}", text, first);
+    assert_eq!(answered.len(), offered.len(), "{text}\nanswered by\n{first}");
     for (one, other) in answered.iter().zip(&offered) {
         let media =
             |line: &str| line.get(2..).and_then(|rest| rest.split_whitespace().next().map(str::to_owned));

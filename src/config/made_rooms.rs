@@ -42,7 +42,7 @@ impl Setting for MadeRooms {
     fn show(&self) -> String {
         let rooms =
             self.0.iter().map(|(name, change)| format!("{} = {}", quoted(name.as_str()), shown(change)));
-        table(rooms.collect())
+        table(&rooms.collect::<Vec<_>>())
     }
 
     fn expected(_: &Rule) -> String {
@@ -95,9 +95,11 @@ fn shown(change: &RoomChange) -> String {
         ("record", recording.map(|policy| quoted(policy.as_str()))),
         ("codecs", codecs.map(|names| format!("[{names}]"))),
     ];
-    table(values.into_iter().filter_map(|(name, value)| Some(format!("{name} = {}", value?))).collect())
+    let entries: Vec<_> =
+        values.into_iter().filter_map(|(name, value)| Some(format!("{name} = {}", value?))).collect();
+    table(&entries)
 }
 
-fn table(entries: Vec<String>) -> String {
+fn table(entries: &[String]) -> String {
     if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
 }

@@ -71,6 +71,8 @@ pub enum ChannelRequest {
     },
     /// Close a channel.
     Close(ChannelId),
+    /// Send no more than that many bits a second in the long run, because media shares the network; messages wait for that.
+    Pace(u64),
     /// Take nothing from reliable channels for that many milliseconds: the peer sends too much. It is held back by the
     /// association's flow control.
     Hold(u32),

@@ -41,6 +41,8 @@ pub struct Channels {
     open: Vec<Channel>,
     /// Whether the member's front end reads and writes them itself.
     pub is_foreign: bool,
+    /// The rate that was last named to the association, bits per second.
+    pub told_rate: Option<u64>,
     pace: Pace,
     refusals: Pace,
 }
@@ -51,6 +53,7 @@ impl Channels {
         Self {
             open: Vec::new(),
             is_foreign: false,
+            told_rate: None,
             pace: Pace::new(now, UNIT_INTERVAL, UNITS_AT_ONCE),
             refusals: Pace::new(now, REFUSAL_INTERVAL, REFUSALS_AT_ONCE),
         }

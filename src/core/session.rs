@@ -434,6 +434,7 @@ impl Session {
 
     /// Takes what the handshake in the shell did.
     pub fn handle_handshake(&mut self, now: Instant, mut event: DtlsEvent) {
+        let mut is_for_engine = true;
         match &mut event {
             DtlsEvent::PeerCertificate(der) if der.len() > CERTIFICATE_BYTES_MAX => {
                 let detail = format!("the peer's certificate has more than {CERTIFICATE_BYTES_MAX} bytes");
@@ -458,20 +459,23 @@ impl Session {
             }
             DtlsEvent::KeyingMaterial { profile, material } => {
                 self.keys = Some((*profile, material.clone()));
-                return;
+                is_for_engine = false;
             }
             DtlsEvent::Connected => self.handshake_done = true,
             DtlsEvent::Closed(end) => self.dtls_end = Some(end.clone()),
             DtlsEvent::Packet(bytes) if self.handshake_done && self.alive => {
                 self.effects.push(Effect::Dtls { to: None, bytes: std::mem::take(bytes) });
-                return;
+                is_for_engine = false;
             }
             DtlsEvent::Packet(_) => {}
             // It is the room's to read.
             DtlsEvent::Channel(_) => return,
         }
-        self.mailbox.deliver(event);
-        let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
+        if is_for_engine {
+            self.mailbox.deliver(event);
+            let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
+        }
+        // Its parts come in any order.
         if self.alive
             && self.certificate.is_some()
             && self.handshake_done

@@ -765,11 +765,27 @@ impl Sfu {
             self.dirty.retain(|other| *other != key);
             self.with_audio.retain(|other| *other != key);
             debug!(room = %entry.room.id(), "room ended");
+            if self.rooms.is_empty() {
+                self.give_back();
+            }
         } else {
             // After every step, because any step can move it.
             entry.deadline = entry.room.deadline();
             self.deadlines.set(key, entry.deadline);
         }
+    }
+
+    /// Gives back the memory that more rooms and people than there are now have needed.
+    fn give_back(&mut self) {
+        self.rooms.shrink_to_fit();
+        self.connections.shrink_to_fit();
+        self.waiting.shrink_to_fit();
+        self.handshakes.shrink_to_fit();
+        self.addresses.give_back();
+        self.demux.give_back();
+        self.dirty.shrink_to_fit();
+        self.with_audio.shrink_to_fit();
+        self.queued.shrink_to_fit();
     }
 
     /// Takes note of where somebody is. An address can be forged: it is not taken from somebody who is there by a check alone.

@@ -148,6 +148,8 @@ impl Totals {
         for (own, other) in self.leaves.iter_mut().zip(other.leaves) {
             *own += other;
         }
+        self.data_refused += other.data_refused;
+        self.channels_too_slow += other.channels_too_slow;
         self.handshakes_done += other.handshakes_done;
         self.handshakes_failed += other.handshakes_failed;
         self.fingerprints_refused += other.fingerprints_refused;

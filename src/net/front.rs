@@ -289,9 +289,14 @@ impl Front {
         }
     }
 
-    /// Answers a request for a file of the browser client.
+    /// Answers a request for a file of the browser client. The page learns by a header field whether anybody may join, which it
+    /// says before somebody does.
     pub fn file(&self, request: &Request) -> Response {
-        self.assets.response(request).unwrap_or_else(|| router::not_found(&request.path))
+        let Some(response) = self.assets.response(request) else { return router::not_found(&request.path) };
+        match self.config.gate.mode {
+            AuthMode::Open if request.path == "/" => response.with("Strait-Auth", "open"),
+            _ => response,
+        }
     }
 
     /// Turns the connection of a request into a WebSocket. Returns the refusal if that cannot be.
@@ -577,8 +582,10 @@ impl Front {
         };
         // Whoever reads slowly goes without what others say to them, rather than without the call.
         let waiting = socket.pipe().output_bytes();
-        if matches!(event, Event::Data { .. })
-            && waiting > self.config.send_queue_bytes_max / DATA_QUEUE_SHARE
+        let most = self.config.send_queue_bytes_max;
+        // As text it may be twice as long.
+        if let Event::Data { payload, .. } = event
+            && (waiting > most / DATA_QUEUE_SHARE || waiting + 2 * payload.bytes() > most)
         {
             self.counters.data_dropped += 1;
             return;

@@ -113,8 +113,8 @@ impl World {
     }
 
     fn opened(&self) -> Vec<&str> {
-        let label = |event| {
-            if let &ChannelEvent::Opened { ref label, .. } = event { Some(label.as_str()) } else { None }
+        let label = |event| -> Option<&str> {
+            if let ChannelEvent::Opened { label, .. } = event { Some(label.as_str()) } else { None }
         };
         self.events.iter().filter_map(label).collect()
     }
@@ -300,6 +300,29 @@ fn who_does_not_receive_loses_the_channel_and_is_not_waited_for() {
     assert!(world.server.bytes_buffered() <= CHANNEL_BYTES_BUFFERED_MAX);
     world.exchange();
     assert_eq!(world.events, [ChannelEvent::Closed { channel: CHAT, end: ChannelEnd::TooSlow }]);
+}
+
+#[test]
+fn what_is_paced_comes_no_faster_and_all_of_it() {
+    let mut world = World::with_channels(well);
+    world.request(ChannelRequest::Pace(1_000_000));
+    for _ in 0..20 {
+        world.server_says(CHAT, &[1; 25_000]);
+    }
+    let mut heard = 0;
+    let begin = world.now;
+    while heard < 20 {
+        world.run(10);
+        heard += world.browser_hears(CHAT).len();
+    }
+    // 500,000 bytes, of which 64 KiB may go at once.
+    let took = world.now - begin;
+    assert!((Duration::from_secs(3)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    world.server_says(CHAT, b"at once");
+    world.run(30);
+    assert_eq!(world.browser_hears(CHAT).len(), 0, "it waits behind them");
+    world.run(1000);
+    assert_eq!(world.browser_hears(CHAT).len(), 1);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::core::bandwidth::estimator::Reason;
+use crate::core::channels::ChannelEnd;
 use crate::core::command::Source;
 use crate::core::event::{LayerReason, LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
@@ -20,7 +21,7 @@ use crate::core::steering::Verdict;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 8;
+pub const FACTS_VERSION: u16 = 9;
 
 /// The number of a participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -55,6 +56,20 @@ pub struct PacketFacts {
     pub starts_keyframe: bool,
     /// Whether it is a retransmission (RFC 4588).
     pub is_retransmission: bool,
+}
+
+/// What became of data channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChannelNews {
+    /// One was opened, which delivers every message or may lose some.
+    Opened {
+        /// Whether it delivers every message.
+        is_reliable: bool,
+    },
+    /// One was closed.
+    Closed(ChannelEnd),
+    /// The association ended, and all of them with it.
+    Ended,
 }
 
 /// A fact: one thing that happened in the call.
@@ -176,6 +191,8 @@ pub enum Fact {
     MediaLost(PersonNumber),
     /// Everybody was told that something comes from them again.
     MediaBack(PersonNumber),
+    /// Something became of somebody's data channels.
+    Channels(PersonNumber, ChannelNews),
     /// Others speak from now on, or somebody else speaks most.
     Speaks {
         /// Whoever speaks most, or did so last.

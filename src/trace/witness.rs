@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::facts::{Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber};
+use super::facts::{
+    ChannelNews, Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber,
+};
 use super::original::Original;
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
+use crate::core::channels::ChannelEvent;
 use crate::core::command::{Command, MediaKind, Wish};
 use crate::core::event::{Event, PublicationInfo, SlotMap, Speakers, WaitingReason};
 use crate::core::forward::descriptor::describe;
 use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
-use crate::core::input::Shedding;
+use crate::core::input::{DtlsEvent, Shedding};
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::negotiated::Codec;
@@ -156,6 +159,13 @@ impl<'s> Witness<'s> {
             RecordedInput::Dtls(on, _) if step.room.has_media(*on) && self.connected.insert(*on) => {
                 if let Some(number) = self.owners.get(on).and_then(|owner| self.number(*owner)) {
                     self.tell(&Fact::Connected(number));
+                }
+            }
+            RecordedInput::Dtls(on, event) => {
+                let news = channel_news(event);
+                let owner = self.owners.get(on).and_then(|owner| self.number(*owner));
+                if let (Some(news), Some(number)) = (news, owner) {
+                    self.tell(&Fact::Channels(number, news));
                 }
             }
             RecordedInput::Command(from, _, command) => {
@@ -648,5 +658,17 @@ impl PlainObserver for Witness<'_> {
             (Way::In, true) => self.heard(packet, room),
             (Way::Out, true) => self.said(packet),
         }
+    }
+}
+
+/// Returns what an event tells of data channels, but for what is said on them.
+fn channel_news(event: &DtlsEvent) -> Option<ChannelNews> {
+    match event {
+        DtlsEvent::Channel(ChannelEvent::Opened { is_reliable, .. }) => {
+            Some(ChannelNews::Opened { is_reliable: *is_reliable })
+        }
+        DtlsEvent::Channel(ChannelEvent::Closed { end, .. }) => Some(ChannelNews::Closed(*end)),
+        DtlsEvent::Channel(ChannelEvent::Ended) => Some(ChannelNews::Ended),
+        _ => None,
     }
 }

@@ -3,6 +3,7 @@
 mod abuse;
 mod access;
 mod bandwidth;
+mod channels;
 mod consent;
 mod explaining;
 mod forwarding;

@@ -275,6 +275,7 @@ impl Hall {
                 Call::Time
             }
             DtlsRequest::Packet(packet) => Call::Packet(packet),
+            DtlsRequest::Channel(request) => Call::Channel(request),
             DtlsRequest::Close | DtlsRequest::Forget { .. } => return,
         };
         let mut events = DtlsEvents::new();

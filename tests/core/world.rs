@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::format::PayloadParams;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
@@ -24,7 +25,7 @@ use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::profile::Profile;
 use strait::core::room_options::RoomChange;
 use strait::core::{Input, Output, Settings, Sfu};
-use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch};
+use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
 use strait::wire::classify::{DatagramKind, classify};
 use strait::wire::rtp::RtpHeader;
 
@@ -73,6 +74,10 @@ pub struct Client {
     pub line: Option<Line>,
     /// The server has ended the media path.
     pub hung_up: bool,
+    /// The labels of its data channels that are open.
+    pub channels: Vec<(ChannelId, String)>,
+    /// The messages that came on them: by which, and what.
+    pub heard: Vec<(String, Vec<u8>)>,
     pending: Option<SdpPendingOffer>,
     deadline: Instant,
     sequences: BTreeMap<(Source, u8), u64>,
@@ -212,6 +217,8 @@ pub struct World {
     identity: Identity,
     scratch: Scratch,
     handshakes: BTreeMap<DtlsSession, Handshake>,
+    /// When the handshakes want to be called that carry data channels. The others are alone with their peers.
+    carriers: BTreeMap<DtlsSession, Instant>,
     to_sfu: VecDeque<(SocketAddr, Vec<u8>)>,
     to_clients: VecDeque<(SocketAddr, Vec<u8>)>,
     deadline: Option<Instant>,
@@ -354,6 +361,7 @@ impl World {
             identity,
             scratch: Scratch::default(),
             handshakes: BTreeMap::new(),
+            carriers: BTreeMap::new(),
             to_sfu: VecDeque::new(),
             to_clients: VecDeque::new(),
             deadline: None,
@@ -397,6 +405,8 @@ impl World {
             loses: None,
             line: None,
             hung_up: false,
+            channels: Vec::new(),
+            heard: Vec::new(),
             pending: None,
             deadline: self.now,
             sequences: BTreeMap::new(),
@@ -555,6 +565,28 @@ impl World {
         changes.ice_restart(true);
         let (offer, pending) = changes.apply().expect("something changed");
         self.offer(client, &offer.to_sdp_string(), pending);
+    }
+
+    /// A client opens a data channel.
+    pub fn open_channel(&mut self, client: usize, config: ChannelConfig) {
+        let label = config.label.clone();
+        let mut changes = self.clients[client].rtc.sdp_api();
+        changes.add_channel_with_config(config);
+        if let Some((offer, pending)) = changes.apply() {
+            self.offer(client, &offer.to_sdp_string(), pending);
+        }
+        self.until("the channel is open", |world| {
+            world.clients[client].channels.iter().any(|(_, other)| *other == label)
+        });
+    }
+
+    /// A client sends a message on one of its data channels.
+    pub fn say(&mut self, client: usize, label: &str, binary: bool, bytes: &[u8]) {
+        let Client { rtc, channels, .. } = &mut self.clients[client];
+        let (id, _) = channels.iter().find(|(_, other)| other == label).expect("the channel is open");
+        let taken = rtc.channel(*id).expect("it exists").write(binary, bytes).expect("it can be sent");
+        assert!(taken, "the endpoint has room for it");
+        self.settle();
     }
 
     fn offer(&mut self, client: usize, sdp: &str, pending: SdpPendingOffer) {
@@ -717,7 +749,8 @@ impl World {
             self.settle();
             let clients = self.clients.iter().map(|client| client.deadline).min();
             let lines = self.clients.iter().filter_map(|client| client.line.as_ref()?.next_arrival()).min();
-            let next = [self.deadline, clients, lines].into_iter().flatten().min().unwrap_or(end);
+            let carriers = self.carriers.values().copied().min();
+            let next = [self.deadline, clients, lines, carriers].into_iter().flatten().min().unwrap_or(end);
             if next >= end {
                 break;
             }
@@ -733,6 +766,11 @@ impl World {
 
     fn wake(&mut self) {
         self.input(Recorded::Timeout);
+        let due: Vec<_> =
+            self.carriers.iter().filter(|(_, at)| **at <= self.now).map(|(on, _)| *on).collect();
+        for session in due {
+            self.call_handshake(session, Call::Time);
+        }
         self.wake_clients();
     }
 
@@ -855,17 +893,29 @@ impl World {
                 Call::Time
             }
             DtlsRequest::Packet(packet) => Call::Packet(packet),
+            DtlsRequest::Channel(request) => {
+                self.carriers.insert(session, now);
+                Call::Channel(request)
+            }
             DtlsRequest::Close => Call::Close,
             DtlsRequest::Forget { goodbye } => {
+                self.carriers.remove(&session);
                 let Some(handshake) = self.handshakes.remove(&session) else { return };
                 let last = goodbye.zip(handshake.goodbye(now, session, &mut self.scratch));
                 self.to_clients.extend(last.map(|(path, bytes)| (path.remote, bytes)));
                 return;
             }
         };
+        self.call_handshake(session, call);
+    }
+
+    fn call_handshake(&mut self, session: DtlsSession, call: Call<'_>) {
         let mut events = DtlsEvents::new();
         let Some(handshake) = self.handshakes.get_mut(&session) else { return };
-        let standing = handshake.carry_out(now, call, session, &mut self.scratch, &mut events);
+        let standing = handshake.carry_out(self.now, call, session, &mut self.scratch, &mut events);
+        if let Some(at) = self.carriers.get_mut(&session) {
+            *at = if let Standing::Until(at) = standing { at } else { self.now + Duration::from_secs(3600) };
+        }
         events.extend(standing.end().map(|end| (session, DtlsEvent::Closed(end))));
         for (session, event) in events {
             self.input(Recorded::Dtls(session, event));
@@ -903,6 +953,15 @@ impl World {
                     client.losses.extend(stats.loss.map(|loss| (stats.mid, loss)));
                 }
                 EngineOutput::Event(EngineEvent::Closed) => client.hung_up = true,
+                EngineOutput::Event(EngineEvent::ChannelOpen(id, label)) => client.channels.push((id, label)),
+                EngineOutput::Event(EngineEvent::ChannelClose(id)) => {
+                    client.channels.retain(|(channel, _)| *channel != id);
+                }
+                EngineOutput::Event(EngineEvent::ChannelData(message)) => {
+                    let label = client.channels.iter().find(|(id, _)| *id == message.id);
+                    let label = label.map(|(_, label)| label.clone()).unwrap_or_default();
+                    client.heard.push((label, message.data));
+                }
                 EngineOutput::Event(_) => {}
             }
             busy = true;

@@ -150,6 +150,15 @@ pub fn all() -> Vec<Seed> {
     // Two copies and an empty packet; one byte in front of a packet without copies.
     add("red", "copies", vec![0xef, 0x1e, 0x00, 0x03, 0xef, 0x0f, 0x00, 0x02, 0x6f, 1, 1, 1, 2, 2]);
     add("red", "alone", vec![0x6f, 9, 9]);
+    add("data_channels", "open", b"\x03\x81\0\0\0\0\0\x03\0\x04\0\x06chatstrait".to_vec());
+    add("data_channels", "frame", b"\x00\x01p-0000000000007\x04chat{\"text\":1}".to_vec());
+    let data = [0, 3, 0, 20, 0, 0, 0, 7, 0, 5, 0, 0, 0, 0, 0, 51, 1, 2, 3, 4];
+    let init = [1, 0, 0, 20, 1, 1, 1, 1, 0, 1, 0, 0, 0, 9, 0, 9, 0, 0, 0, 42];
+    add(
+        "data_channels",
+        "packet",
+        [&[0x13, 0x88, 0x13, 0x88, 0, 0, 0, 0, 0, 0, 0, 0][..], &init, &data].concat(),
+    );
     add("steering", "camera-and-thumbnail", steering_tape());
     add(
         "twcc",

@@ -121,6 +121,12 @@ fn who_has_no_token_for_it_is_told_as_the_reference_says() {
         assert!(answer.text().contains(word), "{}", answer.text());
         assert_described(&reference, "GET", pattern, status, &answer.text());
     }
+    for (method, path) in
+        [("POST", "/api/v1/rooms"), ("DELETE", "/api/v1/rooms/standup"), ("GET", "/api/v1/usage")]
+    {
+        let refused = ask_with(&server, &retro, method, path, "");
+        assert_eq!(refused.status, 403, "{method} {path}: {}", refused.text());
+    }
     assert_eq!(server.get("/api/v1/rooms").status, 401, "nobody asks without a token, from here neither");
     let ended = ask_with(&server, &retro, "DELETE", "/api/v1/rooms/standup", "");
     assert_eq!(ended.status, 403, "{}", ended.text());

@@ -160,6 +160,16 @@ fn aiortc_publishes_by_whip_and_decodes_by_whep_and_players_open_the_tracks_of_t
     let _ = std::fs::remove_dir_all(&folder);
 }
 
+#[test]
+fn aiortc_exchanges_messages_on_data_channels_by_whip_and_whep() {
+    let Some(python) = python() else { return };
+    let server = Server::start(config());
+    let url = |side: &str| format!("http://{}/{side}/studio", server.address);
+    let mut script = Script::start_with(&python, "aiortc_data.py", &url("whip"), &[&url("whep")]);
+    assert_eq!(script.line(), serde_json::json!({"text": "a line", "large": true, "empty": ""}));
+    script.finish();
+}
+
 /// Whatever the publisher is, aiortc sees it.
 fn assert_is_seen_by_aiortc(server: &Server, room: &str, mut publisher: Script) {
     let Some(python) = python() else { return };

@@ -7,6 +7,7 @@ use super::answer::{Msid, Naming, Us, answer};
 use super::offer::Offer;
 use super::refusal::{Fault, Refused};
 use super::transport::Setup;
+use crate::core::codec_set::CodecSet;
 use crate::core::ids::{Mid, PayloadType, Ssrc};
 use crate::core::negotiated::{Codec, Extension, Negotiated, Payload};
 use crate::core::path::{LocalCandidate, TransportProtocol};
@@ -312,13 +313,75 @@ fn a_section_without_a_common_codec_is_rejected_and_the_rest_is_served() {
 
 #[test]
 fn what_is_neither_audio_nor_video_keeps_its_place() {
-    let data = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=sctp-port:5000\r\n";
-    let answered = agreed(&bundled("0 1 2", &[audio("0", ""), data.to_owned(), video("2", "")]));
-    assert_eq!(answered.lines("m=")[1], "m=application 0 UDP/DTLS/SCTP webrtc-datachannel");
+    let slides = "m=application 9 TCP/BFCP *\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\n";
+    let answered = agreed(&bundled("0 1 2", &[audio("0", ""), slides.to_owned(), video("2", "")]));
+    assert_eq!(answered.lines("m=")[1], "m=application 0 TCP/BFCP *");
     assert_eq!(answered.lines("a=mid"), ["a=mid:0", "a=mid:1", "a=mid:2"]);
     assert_eq!(answered.lines("a=group"), ["a=group:BUNDLE 0 2"]);
-    let said = refused(&bundled("1", &[data.to_owned()]));
+    let said = refused(&bundled("1", &[slides.to_owned()]));
     assert!(said.message.contains("m=\"application\" is not served"), "{said}");
+}
+
+fn data(mid: &str, lines: &str) -> String {
+    section("application 9 UDP/DTLS/SCTP webrtc-datachannel", mid, lines)
+}
+
+#[test]
+fn data_channels_are_answered_and_take_no_slot() {
+    let text =
+        bundled("0 1", &[audio("0", ""), data("1", "a=sctp-port:5000\r\na=max-message-size:100000\r\n")]);
+    let answered = agreed(&text);
+    assert_eq!(answered.lines("m=")[1], "m=application 9 UDP/DTLS/SCTP webrtc-datachannel");
+    assert_eq!(answered.lines("a=group"), ["a=group:BUNDLE 0 1"]);
+    assert_eq!(answered.lines("a=sctp-port"), ["a=sctp-port:5000"]);
+    assert_eq!(answered.lines("a=max-message-size"), ["a=max-message-size:262144"]);
+    assert_eq!(answered.lines("a=ice-ufrag").len(), 2, "it describes the transport, too");
+    assert_eq!(
+        (answered.negotiated.sections.len(), answered.negotiated.channel_message_bytes_max),
+        (1, Some(100_000))
+    );
+    assert!(
+        Offer::read(&text)
+            .expect("an offer")
+            .served()
+            .all(|section| section.index == 0 || !section.receives())
+    );
+}
+
+#[test]
+fn how_large_messages_may_be_is_the_lesser_of_both_ends() {
+    for (line, most) in [
+        ("", 65_536),
+        ("a=max-message-size:0\r\n", 262_144),
+        ("a=max-message-size:1073741823\r\n", 262_144),
+        ("a=max-message-size:99999999999999\r\n", 262_144),
+        ("a=max-message-size:x\r\n", 65_536),
+    ] {
+        let answered = agreed(&bundled("1", &[data("1", line)]));
+        assert_eq!(answered.negotiated.channel_message_bytes_max, Some(most), "{line}");
+        assert_eq!(answered.lines("a=candidate").len(), 2, "it carries the transport alone");
+    }
+}
+
+#[test]
+fn the_older_form_of_data_channels_is_answered_in_kind() {
+    let old = section("application 9 DTLS/SCTP 5000", "1", "a=sctpmap:5000 webrtc-datachannel 1024\r\n");
+    let answered = agreed(&bundled("0 1", &[audio("0", ""), old]));
+    assert_eq!(answered.lines("m=")[1], "m=application 9 DTLS/SCTP 5000");
+    assert_eq!(answered.lines("a=sctpmap"), ["a=sctpmap:5000 webrtc-datachannel 256"]);
+}
+
+#[test]
+fn there_is_one_association_and_none_where_the_operator_wants_none() {
+    let answered = agreed(&bundled("0 1 2", &[audio("0", ""), data("1", ""), data("2", "")]));
+    assert_eq!(answered.lines("m=")[2], "m=application 0 UDP/DTLS/SCTP webrtc-datachannel");
+    assert_eq!(answered.lines("a=group"), ["a=group:BUNDLE 0 1"]);
+    let text = bundled("0 1", &[audio("0", ""), data("1", "")]);
+    let offer = Offer::read_for(&text, CodecSet::ALL, false).expect("an offer");
+    assert!(offer.sections[1].rejected.is_some() && offer.bundle == [0]);
+    let only = bundled("1", &[data("1", "")]);
+    let said = Offer::read_for(&only, CodecSet::ALL, false).expect_err("nothing is left");
+    assert!(said.message.contains("media.data_channels"), "{said}");
 }
 
 #[test]
@@ -326,7 +389,7 @@ fn what_is_rejected_anyway_is_not_looked_at_for_faults() {
     let long = "a-data-channel-with-a-long-name";
     let faults = "a=fingerprint:sha-256 AB\r\na=extmap:x\r\na=rtpmap:96 A/1\r\na=rtpmap:96 B/1\r\n";
     for rejected in [
-        format!("m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:{long}\r\n{faults}"),
+        format!("m=application 9 TCP/BFCP *\r\na=mid:{long}\r\n{faults}"),
         format!("m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:{long}\r\n{faults}"),
         format!("m=video 9 UDP/TLS/RTP/SAVPF 97\r\na=mid:{long}\r\na=rtpmap:97 H265/90000\r\n{faults}"),
     ] {

@@ -19,6 +19,9 @@ use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::output::DtlsRequest;
 use crate::limits::{DATA_BYTES_PER_RECIPIENT, RECIPIENTS_PER_MESSAGE};
 
+/// What data is sent at least per second where media shares the network, in bits.
+const DATA_RATE_MIN: u64 = 256_000;
+
 /// What was said, by whom, and how: the same for all recipients.
 struct Said<'a> {
     from: ParticipantId,
@@ -131,20 +134,38 @@ impl Room {
 
     /// Passes a message on to all others who have a channel of that label.
     fn pass_as_it_is(
-        &self,
+        &mut self,
         from: ParticipantKey,
         label: &str,
         is_text: bool,
         bytes: &[u8],
         outbox: &mut Outbox,
     ) {
-        for key in self.order.iter().copied().filter(|key| *key != from) {
+        for place in 0..self.order.len() {
+            let key = self.order[place];
             let channels = self.participants[key.0].channels.as_ref().filter(|channels| !channels.is_foreign);
-            if let Some(channel) = channels.and_then(|channels| channels.labelled(label)) {
-                let bytes = bytes.to_vec();
-                request(outbox, channel.on, ChannelRequest::Send { channel: channel.id, is_text, bytes });
+            let channel = channels.filter(|_| key != from).and_then(|channels| channels.labelled(label));
+            if let Some(&Channel { on, id: channel, .. }) = channel {
+                let send = ChannelRequest::Send { channel, is_text, bytes: bytes.to_vec() };
+                self.send_data(key, on, send, outbox);
             }
         }
+    }
+
+    /// Sends something to a member on a channel, no faster than half of what their network is believed to carry: the rest is
+    /// media's.
+    fn send_data(&mut self, to: ParticipantKey, on: TransportKey, send: ChannelRequest, outbox: &mut Outbox) {
+        let media = self.transports.get(on.0).and_then(|transport| transport.media.as_ref());
+        let bandwidth = media.and_then(|media| media.egress.bandwidth());
+        if let (Some(bandwidth), Some(channels)) = (bandwidth, &mut self.participants[to.0].channels) {
+            let rate = (bandwidth.estimate / 2).max(DATA_RATE_MIN);
+            let is_news = |told: u64| rate.abs_diff(told) > told / 4;
+            if channels.told_rate.is_none_or(is_news) {
+                channels.told_rate = Some(rate);
+                request(outbox, on, ChannelRequest::Pace(rate));
+            }
+        }
+        request(outbox, on, send);
     }
 
     /// Passes a message on: its topic, its payload, and whether it may be lost.
@@ -152,7 +173,7 @@ impl Room {
     /// # Errors
     /// A recipient is not in the room.
     pub(super) fn pass_data(
-        &self,
+        &mut self,
         from: ParticipantKey,
         to: Option<&[ParticipantId]>,
         (topic, payload, is_lossy): (&str, &DataPayload, bool),
@@ -185,7 +206,7 @@ impl Room {
     }
 
     /// Tells one recipient what was said: on a channel if they have one that works, else by signalling.
-    fn tell_data(&self, to: ParticipantKey, said: &mut Said<'_>, outbox: &mut Outbox) {
+    fn tell_data(&mut self, to: ParticipantKey, said: &mut Said<'_>, outbox: &mut Outbox) {
         let channels = self.participants[to.0].channels.as_deref();
         let is_foreign = channels.is_some_and(|channels| channels.is_foreign);
         if matches!(said.payload, DataPayload::Packet(_)) && !is_foreign {
@@ -199,7 +220,8 @@ impl Room {
             let (from, topic, payload) = (said.from, said.topic, said.payload);
             if let Some(frame) = said.frame.get_or_insert_with(|| write_frame(from, topic, payload)) {
                 let send = ChannelRequest::Send { channel: channel.id, is_text: false, bytes: frame.clone() };
-                return request(outbox, channel.on, send);
+                let on = channel.on;
+                return self.send_data(to, on, send, outbox);
             }
         }
         let event = Event::Data {
@@ -224,7 +246,7 @@ impl Room {
             Command::ReadChannels => channels.is_foreign = true,
             Command::ToChannel { label, is_text, bytes } => match channels.labelled(&label) {
                 Some(&Channel { on, id: channel, .. }) => {
-                    request(outbox, on, ChannelRequest::Send { channel, is_text, bytes });
+                    self.send_data(from, on, ChannelRequest::Send { channel, is_text, bytes }, outbox);
                 }
                 // It may have closed it at this moment.
                 None => trace!(room = %self.id, participant = from.0, label, "no such data channel"),

@@ -7,6 +7,7 @@ use crate::core::event::{Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::grants::Sources;
 use crate::core::ids::{ParticipantId, ParticipantKey, PublicationKey, TrackId};
 use crate::core::moderation::{Moderation, PermissionsChange, Target};
+use crate::core::mutation::mutated;
 use crate::core::notice::{Deed, Notice, Person};
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::profile::ProfileChange;
@@ -127,7 +128,7 @@ impl Room {
         let may_not = own.filter(|(_, publication)| !grants.publish.has(publication.source));
         let (keys, ended): (Vec<PublicationKey>, Vec<_>) =
             may_not.map(|(key, publication)| (key, (publication.track, publication.source))).unzip();
-        for publication in keys {
+        for publication in keys.into_iter().filter(|_| !mutated!(PermissionIgnored)) {
             self.unpublish(now, publication, outbox);
         }
         match (before.subscribe, grants.subscribe) {

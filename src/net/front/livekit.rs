@@ -49,7 +49,7 @@ impl Front {
         }
         let asked = self.bearer_of_livekit(request).and_then(|bearer| {
             let parameter = request.parameters("join_request").next();
-            let asked = JoinAsked::read(parameter.as_deref()).map_err(|what| bad_request(what))?;
+            let asked = JoinAsked::read(parameter.as_deref()).map_err(bad_request)?;
             Ok((bearer, asked))
         });
         let (bearer, asked) = match asked {

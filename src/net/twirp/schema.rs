@@ -358,7 +358,7 @@ impl Field {
                 }
             }
             Type::Message(fields) if value.is_object() => {
-                self.write_content(&write_bytes(fields, value), bytes)
+                self.write_content(&write_bytes(fields, value), bytes);
             }
             Type::Message(_) => {}
         }

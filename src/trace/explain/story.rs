@@ -17,9 +17,10 @@ use super::time::Time;
 use super::timeline;
 use super::tracks::{Track, Watching};
 use super::words;
+use crate::core::channels::ChannelEnd;
 use crate::core::input::Shedding;
 use crate::core::timers::Timer;
-use crate::trace::facts::{Fact, FactSink, StreamNumber};
+use crate::trace::facts::{ChannelNews, Fact, FactSink, StreamNumber};
 use crate::trace::format::Header;
 
 /// How many of the longest gaps are reported.
@@ -131,6 +132,7 @@ impl Story {
             Fact::Shedding(shedding) => self.shedding(at, *shedding),
             Fact::MediaLost(person) => self.media_lost(at, index(person)),
             Fact::MediaBack(person) => self.media_back(at, index(person)),
+            Fact::Channels(person, news) => self.channels(at, index(person), *news),
             Fact::Speaks { dominant, .. } => self.floor_taken(at, dominant.as_ref().map(index)),
             Fact::Redundancy(person, decision) => self.redundancy(at, index(person), *decision),
             Fact::Estimated { person, estimate, reason, .. } => {
@@ -138,6 +140,22 @@ impl Story {
             }
         }
         Some(())
+    }
+
+    fn channels(&mut self, at: Time, person: usize, news: ChannelNews) {
+        let (weight, text) = match news {
+            ChannelNews::Opened { is_reliable: true } => (Weight::Plain, "opened a reliable data channel"),
+            ChannelNews::Opened { is_reliable: false } => {
+                (Weight::Plain, "opened a data channel that may lose messages")
+            }
+            ChannelNews::Closed(ChannelEnd::ByPeer) => (Weight::Plain, "closed a data channel"),
+            ChannelNews::Closed(ChannelEnd::Asked) => (Weight::Plain, "a data channel too many was closed"),
+            ChannelNews::Closed(ChannelEnd::TooSlow) => {
+                (Weight::Notable, "a reliable data channel was closed: too much waited to be received")
+            }
+            ChannelNews::Ended => (Weight::Notable, "all data channels ended"),
+        };
+        self.tell(at, person, "data-channels", weight, text.to_owned());
     }
 
     fn held(&mut self, at: Time, track: usize, held: Duration) -> Option<()> {

@@ -106,6 +106,43 @@ export class Person {
     return this.#page.evaluate((source) => lab.setMuted(source, false), source);
   }
 
+  /** Sends a message through the SDK; answers what the others should hear. */
+  says(topic, payload, options = {}) {
+    return this.#page.evaluate((order) => lab.say(order), { topic, payload, ...options });
+  }
+
+  /** The messages that came, of those about `topic`. */
+  async messages(topic) {
+    const messages = await this.#page.evaluate(() => lab.messages);
+    return messages.filter((message) => message.topic === topic);
+  }
+
+  /** Waits until a message has come. */
+  isTold(expected) {
+    const text = JSON.stringify(expected);
+    return eventually(`${this.name} is told ${text}`, async () => {
+      const messages = await this.messages(expected.topic);
+      return messages.some((message) => JSON.stringify(message) === text) || messages;
+    });
+  }
+
+  /** Waits until the page's data channels are in these states, such as `reliable open`. */
+  hasChannels(...expected) {
+    return eventually(`${this.name} has the channels ${expected}`, async () => {
+      const states = await this.#page.evaluate(() => lab.channelStates());
+      return states.join() === expected.join() || states;
+    });
+  }
+
+  /** Opens a data channel of the page's own. */
+  opensChannel(label, init = {}) {
+    return this.#page.evaluate((order) => lab.openChannel(order), { label, ...init });
+  }
+
+  saysOn(label, text) {
+    return this.#page.evaluate((order) => lab.sayOn(order), { label, text });
+  }
+
   leaves() {
     return this.#page.evaluate(() => lab.leave());
   }

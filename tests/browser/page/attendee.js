@@ -11,11 +11,19 @@
   let connection = null;
   /** The browser's own certificate for media, if it is not to be an ECDSA one. */
   let certificates;
+  /** The connection's data channels, in order. */
+  const channels = [];
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(configuration) {
       super(certificates ? { ...configuration, certificates } : configuration);
       connection = this;
       this.addEventListener("track", ({ track, streams }) => streamsOf.set(track, streams.map(({ id }) => id)));
+    }
+
+    createDataChannel(label, init) {
+      const channel = super.createDataChannel(label, init);
+      channels.push(channel);
+      return channel;
     }
 
     createOffer(options) {
@@ -32,6 +40,36 @@
   /** The room's errors, in order. */
   lab.errors = [];
 
+  /** The messages of others, in order; of bytes what `digest` makes of them. */
+  lab.messages = [];
+
+  /** Sends a message; `bytes` stands for so many bytes. Answers what the others should hear. */
+  lab.say = async ({ topic, payload, bytes, to, lossy }) => {
+    const said = bytes === undefined ? payload : Uint8Array.from({ length: bytes }, (_, at) => (at * 7 + (at >> 8)) & 255);
+    const ids = to?.map((name) => participantNamed(name).participantId);
+    await room.sendData(topic, said, ids, { lossy });
+    return bytes === undefined ? said : digest(said);
+  };
+
+  /** How many bytes there are, and a sum in which each counts by its place. */
+  const digest = (bytes) => `${bytes.length} bytes, ${bytes.reduce((sum, byte, at) => (sum * 31 + byte + at) % 1e9, 0)}`;
+
+  /** Each data channel's label and state, in order. */
+  lab.channelStates = () => channels.map(({ label, readyState }) => `${label} ${readyState}`);
+
+  /** Opens a channel of the page's own beside the SDK's; what comes by it are messages of nobody. */
+  lab.openChannel = async ({ label, ...init }) => {
+    const channel = connection.createDataChannel(label, init);
+    channel.binaryType = "arraybuffer";
+    channel.onmessage = ({ data }) => {
+      const payload = typeof data === "string" ? data : digest(new Uint8Array(data));
+      lab.messages.push({ topic: label, payload });
+    };
+    await new Promise((resolve) => channel.addEventListener("open", resolve));
+  };
+
+  lab.sayOn = ({ label, text }) => channels.find((channel) => channel.label === label).send(text);
+
   const follow = () => {
     const states = new WeakMap();
     const note = (participant, state) => {
@@ -44,6 +82,10 @@
       if (!participant.isLocal) note(participant, participant.state);
     });
     room.on("participant-left", ({ detail: { participant } }) => note(participant, "left"));
+    room.on("data", ({ detail: { participant, topic, payload } }) => {
+      const isBytes = payload instanceof Uint8Array;
+      lab.messages.push({ from: participant?.name, topic, payload: isBytes ? digest(payload) : payload });
+    });
     room.on("error", ({ detail: { error } }) => lab.errors.push(`${error.code}: ${error.message}`));
   };
 
