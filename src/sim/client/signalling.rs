@@ -391,7 +391,7 @@ impl Endpoint {
             }
             Event::Encodings { mid, active, .. } => self.on_encodings(mid, &active),
             Event::PermissionsChanged { .. } | Event::CannotPublish { .. } => {
-                self.on_permissions(event, post)
+                self.on_permissions(event, post);
             }
             Event::Data { .. } | Event::Waiting(_) | Event::RoomUpdated(_) => {}
             Event::Closing(reason) => {
