@@ -77,25 +77,27 @@
     return muted ? track.mute() : track.unmute();
   };
 
-  /** What came by messages, in order, such as `Ben/chat: hello`. */
+  /** The messages of others, in order. */
   lab.messages = [];
 
   const listen = () => {
     const decoder = new TextDecoder();
     room.on(livekit.RoomEvent.DataReceived, (payload, participant, kind, topic) =>
-      lab.messages.push(`${participant?.name}/${topic}: ${decoder.decode(payload)}`),
+      lab.messages.push({ from: participant?.name, topic, payload: decoder.decode(payload) }),
     );
     room.registerTextStreamHandler("stream", async (reader, { identity }) =>
-      lab.messages.push(`${identity} streams ${await reader.readAll()}`),
+      lab.messages.push({ from: identity, topic: "stream", payload: await reader.readAll() }),
     );
     room.registerRpcMethod("greet", async ({ callerIdentity, payload }) => `${payload}, ${callerIdentity}`);
   };
 
-  /** Says something in each of the ways that there are; `to` are identities. */
-  lab.say = (text, { to, topic = "chat", reliable = true } = {}) =>
-    room.localParticipant.publishData(new TextEncoder().encode(text), { reliable, topic, destinationIdentities: to });
+  /** Sends text; `to` are identities. */
+  lab.say = ({ topic, payload, to, lossy = false }) => {
+    const options = { reliable: !lossy, topic, destinationIdentities: to };
+    return room.localParticipant.publishData(new TextEncoder().encode(payload), options);
+  };
   lab.stream = (text) => room.localParticipant.sendText(text, { topic: "stream" });
-  lab.call = (destinationIdentity, payload) =>
+  lab.greet = (destinationIdentity, payload) =>
     room.localParticipant.performRpc({ destinationIdentity, method: "greet", payload });
 
   lab.setName = (name) => room.localParticipant.setName(name);
