@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use serde_json::{Map, Value, json};
 use base64ct::{Base64, Encoding};
+use serde_json::{Map, Value, json};
 use strait::core::command::{Command, Moderation, Preference, Source};
 use strait::core::data::DataPayload;
 use strait::core::moderation::{Ban, Target};
@@ -61,7 +61,9 @@ fn write(message: &ClientMessage) -> String {
     }
     // A payload is any JSON, kept as it came: numbers keep their digits.
     match message {
-        ClientMessage::Command { command: Command::Data { payload: DataPayload::Json(payload), .. }, .. } => {
+        ClientMessage::Command {
+            command: Command::Data { payload: DataPayload::Json(payload), .. }, ..
+        } => {
             let data = data.to_string();
             let _ = write!(
                 out,

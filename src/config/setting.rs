@@ -429,7 +429,8 @@ impl LogFilter {
 const ENGINE_MODULES: [&str; 4] = ["str0m", "is", "dimpl", "tungstenite"];
 
 /// Where the TURN library logs, and the SCTP library.
-const SILENT_MODULES: [&str; 5] = ["turn_server_proto", "turn_types", "stun_proto", "stun_types", "sctp_proto"];
+const SILENT_MODULES: [&str; 5] =
+    ["turn_server_proto", "turn_types", "stun_proto", "stun_types", "sctp_proto"];
 
 impl Setting for LogFilter {
     fn read(raw: &Raw, _: &Rule) -> Option<Self> {

@@ -113,7 +113,9 @@ impl World {
     }
 
     fn opened(&self) -> Vec<&str> {
-        let label = |event| if let &ChannelEvent::Opened { ref label, .. } = event { Some(label.as_str()) } else { None };
+        let label = |event| {
+            if let &ChannelEvent::Opened { ref label, .. } = event { Some(label.as_str()) } else { None }
+        };
         self.events.iter().filter_map(label).collect()
     }
 

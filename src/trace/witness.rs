@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::facts::{ChannelNews, Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber};
+use super::facts::{
+    ChannelNews, Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber,
+};
 use super::original::Original;
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};

@@ -62,7 +62,8 @@ fn chunk(bytes: &[u8]) -> Option<(Chunk, &[u8])> {
     let [kind, flags, high, low] = *bytes.first_chunk::<CHUNK_HEAD_BYTES>()?;
     let length = usize::from(u16::from_be_bytes([high, low]));
     let body = bytes.get(..length)?;
-    let word = |at: usize| body.get(at..at + 4).and_then(|four| Some(u32::from_be_bytes(four.try_into().ok()?)));
+    let word =
+        |at: usize| body.get(at..at + 4).and_then(|four| Some(u32::from_be_bytes(four.try_into().ok()?)));
     let chunk = match kind {
         0 => Chunk::Data {
             tsn: word(4)?,
@@ -108,7 +109,9 @@ mod tests {
 
     #[test]
     fn a_malformed_chunk_is_the_last_one() {
-        for bad in [&[0, 0, 0, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[9, 0, 0, 3], &[9, 0], &[9, 0, 0, 9]] {
+        for bad in
+            [&[0, 0, 0, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[9, 0, 0, 3], &[9, 0], &[9, 0, 0, 9]]
+        {
             let read: Vec<_> = chunks(&packet(&[&[10, 0, 0, 4], bad])).collect();
             assert_eq!(read, [Ok(Chunk::Other(10)), Err(Malformed)], "{bad:?}");
         }

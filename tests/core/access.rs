@@ -46,7 +46,8 @@ fn whoever_may_not_receive_is_shown_nothing() {
 #[test]
 fn whoever_may_not_send_messages_is_told_so() {
     let (mut world, ben) = beside_anna(Grants { send_data: false, ..Grants::OPEN });
-    world.command(ben, Command::Data { to: None, topic: "chat".into(), payload: "1".into(), is_lossy: false });
+    world
+        .command(ben, Command::Data { to: None, topic: "chat".into(), payload: "1".into(), is_lossy: false });
     assert_eq!(world.clients[ben].refusals(), [RefusalCode::NotPermitted]);
     assert!(!world.clients[0].events.iter().any(|event| matches!(event, Event::Data { .. })));
 }

@@ -18,7 +18,11 @@ fn framed(label: &str) -> ChannelConfig {
 }
 
 fn lossy(label: &str) -> ChannelConfig {
-    ChannelConfig { ordered: false, reliability: Reliability::MaxRetransmits { retransmits: 0 }, ..framed(label) }
+    ChannelConfig {
+        ordered: false,
+        reliability: Reliability::MaxRetransmits { retransmits: 0 },
+        ..framed(label)
+    }
 }
 
 fn plain(label: &str) -> ChannelConfig {
@@ -71,7 +75,10 @@ fn a_message_reaches_channels_as_a_frame_and_others_by_signalling() {
     world.say(0, "reliable", true, &frame(Some(ben), "chat", "2"));
     world.command(2, Command::Data { to: None, topic: "chat".into(), payload: "3".into(), is_lossy: false });
     run(&mut world, 500);
-    assert_eq!((world.clients[1].heard.len(), world.clients[0].heard.len(), told(&world, 2).len()), (3, 1, 1));
+    assert_eq!(
+        (world.clients[1].heard.len(), world.clients[0].heard.len(), told(&world, 2).len()),
+        (3, 1, 1)
+    );
 }
 
 #[test]

@@ -153,7 +153,8 @@ fn nobody_hears_of_whoever_is_hidden_and_they_see_everything() {
     let refused =
         world.clients[hidden].events.iter().any(|event| matches!(event, Event::CannotPublish { .. }));
     assert!(refused, "what they publish would show them");
-    world.command(hidden, Command::Data { to: None, topic: "x".into(), payload: "1".into(), is_lossy: false });
+    world
+        .command(hidden, Command::Data { to: None, topic: "x".into(), payload: "1".into(), is_lossy: false });
     let renamed = ProfileChange { name: Some("Somebody".into()), ..ProfileChange::default() };
     world.command(hidden, Command::UpdateProfile(renamed));
     world.until("they are connected", |world| world.clients[hidden].rtc.is_connected());

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::format::PayloadParams;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
@@ -756,7 +756,8 @@ impl World {
 
     fn wake(&mut self) {
         self.input(Recorded::Timeout);
-        let due: Vec<_> = self.carriers.iter().filter(|(_, at)| **at <= self.now).map(|(on, _)| *on).collect();
+        let due: Vec<_> =
+            self.carriers.iter().filter(|(_, at)| **at <= self.now).map(|(on, _)| *on).collect();
         for session in due {
             self.call_handshake(session, Call::Time);
         }

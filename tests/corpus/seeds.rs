@@ -106,7 +106,11 @@ pub fn all() -> Vec<Seed> {
     add("data_channels", "frame", b"\x00\x01p-0000000000007\x04chat{\"text\":1}".to_vec());
     let data = [0, 3, 0, 20, 0, 0, 0, 7, 0, 5, 0, 0, 0, 0, 0, 51, 1, 2, 3, 4];
     let init = [1, 0, 0, 20, 1, 1, 1, 1, 0, 1, 0, 0, 0, 9, 0, 9, 0, 0, 0, 42];
-    add("data_channels", "packet", [&[0x13, 0x88, 0x13, 0x88, 0, 0, 0, 0, 0, 0, 0, 0][..], &init, &data].concat());
+    add(
+        "data_channels",
+        "packet",
+        [&[0x13, 0x88, 0x13, 0x88, 0, 0, 0, 0, 0, 0, 0, 0][..], &init, &data].concat(),
+    );
     add("steering", "camera-and-thumbnail", steering_tape());
     add(
         "twcc",

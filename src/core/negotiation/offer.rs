@@ -99,7 +99,8 @@ impl<'a> Offer<'a> {
 fn refuse_data(sections: &mut [Section<'_>], serves_data: bool) {
     let served = sections.iter_mut().filter(|section| section.data.is_some() && section.rejected.is_none());
     for section in served.skip(usize::from(serves_data)) {
-        let why = if serves_data { "there is another one" } else { "this server has none (media.data_channels)" };
+        let why =
+            if serves_data { "there is another one" } else { "this server has none (media.data_channels)" };
         section.rejected = Some(format!("data channels are not served here: {why}"));
     }
 }

@@ -327,15 +327,24 @@ fn data(mid: &str, lines: &str) -> String {
 
 #[test]
 fn data_channels_are_answered_and_take_no_slot() {
-    let text = bundled("0 1", &[audio("0", ""), data("1", "a=sctp-port:5000\r\na=max-message-size:100000\r\n")]);
+    let text =
+        bundled("0 1", &[audio("0", ""), data("1", "a=sctp-port:5000\r\na=max-message-size:100000\r\n")]);
     let answered = agreed(&text);
     assert_eq!(answered.lines("m=")[1], "m=application 9 UDP/DTLS/SCTP webrtc-datachannel");
     assert_eq!(answered.lines("a=group"), ["a=group:BUNDLE 0 1"]);
     assert_eq!(answered.lines("a=sctp-port"), ["a=sctp-port:5000"]);
     assert_eq!(answered.lines("a=max-message-size"), ["a=max-message-size:262144"]);
     assert_eq!(answered.lines("a=ice-ufrag").len(), 2, "it describes the transport, too");
-    assert_eq!((answered.negotiated.sections.len(), answered.negotiated.channel_message_bytes_max), (1, Some(100_000)));
-    assert!(Offer::read(&text).expect("an offer").served().all(|section| section.index == 0 || !section.receives()));
+    assert_eq!(
+        (answered.negotiated.sections.len(), answered.negotiated.channel_message_bytes_max),
+        (1, Some(100_000))
+    );
+    assert!(
+        Offer::read(&text)
+            .expect("an offer")
+            .served()
+            .all(|section| section.index == 0 || !section.receives())
+    );
 }
 
 #[test]

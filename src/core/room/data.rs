@@ -43,7 +43,8 @@ impl Room {
     ) {
         // Before the peer has shown its certificate anybody could be at the other end.
         let Some(owner) = self.owner_of(on).filter(|_| self.has_media(on)) else { return };
-        let channels = self.participants[owner.0].channels.get_or_insert_with(|| Box::new(Channels::new(now)));
+        let channels =
+            self.participants[owner.0].channels.get_or_insert_with(|| Box::new(Channels::new(now)));
         match event {
             ChannelEvent::Opened { channel: id, label, protocol, is_reliable } => {
                 debug!(room = %self.id, participant = owner.0, label, protocol, is_reliable, "data channel opened");
@@ -114,7 +115,8 @@ impl Room {
             }
             None if is_framed => {
                 let rule = "a message on a data channel of the protocol \"strait\" is not a frame";
-                let refusal = Refusal::new(RefusalCode::BadMessage, rule, "see docs/protocol.md for what one is");
+                let refusal =
+                    Refusal::new(RefusalCode::BadMessage, rule, "see docs/protocol.md for what one is");
                 self.refuse_message(now, from, refusal, outbox);
             }
             None => self.pass_as_it_is(from, &label, is_text, &bytes, outbox),

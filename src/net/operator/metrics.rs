@@ -126,7 +126,12 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     let refused = Value::Counter(totals.data_refused);
     page.one("strait_data_refused", None, "Messages on data channels that were not passed on", refused);
     let too_slow = Value::Counter(totals.channels_too_slow);
-    page.one("strait_data_channels_too_slow", None, "Data channels closed as their client was too slow", too_slow);
+    page.one(
+        "strait_data_channels_too_slow",
+        None,
+        "Data channels closed as their client was too slow",
+        too_slow,
+    );
     let times = histogram(&totals.setup_times);
     page.one("strait_media_setup", Some(Unit::Seconds), "From joining until media can flow", times);
     add_egress(page, &totals.egress);

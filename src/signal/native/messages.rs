@@ -551,7 +551,9 @@ impl<'a> RelayedData<'a> {
     pub(super) fn new(from: &'a ParticipantId, topic: &'a str, payload: &'a DataPayload) -> Self {
         let (payload, bytes) = match payload {
             DataPayload::Json(json) => (Some(Json(json)), None),
-            DataPayload::Bytes(bytes) | DataPayload::Packet(bytes) => (None, Some(Base64::encode_string(bytes))),
+            DataPayload::Bytes(bytes) | DataPayload::Packet(bytes) => {
+                (None, Some(Base64::encode_string(bytes)))
+            }
         };
         Self { from: Text(from), topic, payload, bytes }
     }

@@ -597,7 +597,12 @@ fn events() -> Vec<(Event, Value)> {
             news("cannot-publish", json!({"mid": "4", "reason": "no VP8"})),
         ),
         (
-            Event::Data { from: PARTICIPANT, topic: "chat".into(), payload: r#"{"b":[1,"x"]}"#.into(), is_lossy: false },
+            Event::Data {
+                from: PARTICIPANT,
+                topic: "chat".into(),
+                payload: r#"{"b":[1,"x"]}"#.into(),
+                is_lossy: false,
+            },
             news("data", json!({"from": P, "topic": "chat", "payload": {"b": [1, "x"]}})),
         ),
     ];
@@ -664,7 +669,8 @@ fn every_event_becomes_its_message() {
 #[test]
 fn a_payload_reaches_the_others_digit_for_digit() {
     let payload = r#"{"z": 1.50, "a": 123456789012345678901234567890}"#;
-    let event = Event::Data { from: PARTICIPANT, topic: "x".into(), payload: payload.into(), is_lossy: false };
+    let event =
+        Event::Data { from: PARTICIPANT, topic: "x".into(), payload: payload.into(), is_lossy: false };
     assert!(encode_event(&event, ServerFacts::default()).contains(payload));
 }
 

@@ -134,7 +134,12 @@ impl Endpoint {
 
     /// Sends everyone a message.
     pub fn tell_all(&mut self, post: &mut Post) {
-        let data = Command::Data { to: None, topic: "greeting".into(), payload: r#""hello""#.into(), is_lossy: false };
+        let data = Command::Data {
+            to: None,
+            topic: "greeting".into(),
+            payload: r#""hello""#.into(),
+            is_lossy: false,
+        };
         self.ask(Asked::Other("data"), Signal::Command(data), post);
     }
 

@@ -145,7 +145,9 @@ impl Story {
     fn channels(&mut self, at: Time, person: usize, news: ChannelNews) {
         let (weight, text) = match news {
             ChannelNews::Opened { is_reliable: true } => (Weight::Plain, "opened a reliable data channel"),
-            ChannelNews::Opened { is_reliable: false } => (Weight::Plain, "opened a data channel that may lose messages"),
+            ChannelNews::Opened { is_reliable: false } => {
+                (Weight::Plain, "opened a data channel that may lose messages")
+            }
             ChannelNews::Closed(ChannelEnd::ByPeer) => (Weight::Plain, "closed a data channel"),
             ChannelNews::Closed(ChannelEnd::Asked) => (Weight::Plain, "a data channel too many was closed"),
             ChannelNews::Closed(ChannelEnd::TooSlow) => {
