@@ -32,6 +32,8 @@ from stranger import BINARY, PING, Pour, Stranger, check, description, forever, 
 STRANGER = "127.0.0.66"
 # The most connections that one address may have, by default.
 CONNECTIONS = 64
+# Some of the 10,000 that a server takes by default are left for the calls.
+IDLE = 9_900
 LIMIT_MS = 10
 # Messages a second by each connection: nearly as many as signalling.messages_per_second allows (50), so that no connection
 # is cut for being too fast.
@@ -260,6 +262,26 @@ def requests(port):
     return pour.run
 
 
+def idle(port):
+    """As many connections as a server takes, by many addresses. Each begins a request and never ends it."""
+    streams = []
+    for number in range(IDLE):
+        stream = socket.socket()
+        network, host = divmod(number // CONNECTIONS, 250)
+        stream.bind((f"127.0.{network + 1}.{host + 1}", 0))
+        stream.connect(("127.0.0.1", port))
+        stream.sendall(b"GET / HTTP/1.1\r\n")
+        streams.append(stream)
+
+    def act(seconds):
+        time.sleep(seconds)
+        pour = Pour()
+        pour.note = f"{len(streams)} connections"
+        return pour
+
+    return act
+
+
 ATTACKS = {
     "nothing": nothing,
     "long-offers": long_offers,
@@ -275,6 +297,7 @@ ATTACKS = {
     "coming-back": coming_back,
     "checks": checks,
     "requests": requests,
+    "idle": idle,
 }
 
 

@@ -7,6 +7,7 @@
 mod auth_keys;
 mod ice_servers;
 mod load;
+mod made_rooms;
 mod record;
 mod setting;
 mod show;
@@ -22,6 +23,7 @@ use std::time::Duration;
 pub use auth_keys::AuthKeys;
 pub use ice_servers::IceServers;
 pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
+pub use made_rooms::MadeRooms;
 pub use setting::{HostName, LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
@@ -160,6 +162,8 @@ sections! {
         empty_timeout: Duration = Duration::from_secs(300), Rule::Seconds(0.0, 7.0 * DAY);
         /// Whether whoever joins a room that is not there makes it. Otherwise only tokens with `roomCreate` do.
         auto_create: bool = true, Rule::Any;
+        /// Rooms that can be joined whatever auto_create says, and what is set for each, whoever comes first.
+        made: MadeRooms = MadeRooms::default(), Rule::Any;
     }
     /// Who may come in.
     auth: Auth {
@@ -200,10 +204,10 @@ sections! {
         offers_per_second: usize = 5, Rule::Count(1, 10_000);
         /// How many offers it may send at once.
         offer_burst: usize = 50, Rule::Count(1, 100_000);
-        /// How many joins a second may come from one IPv4 address or IPv6 /64 network, over a longer time, and how many
-        /// resumes.
+        /// How many joins a second may come from one IPv4 address or IPv6 /64 network, or by one identity, over a longer
+        /// time, and how many resumes from one address.
         joins_per_second: usize = 10, Rule::Count(1, 10_000);
-        /// How many joins may come from one address at once, and how many resumes.
+        /// How many joins may come from one address, or by one identity, at once, and how many resumes.
         join_burst: usize = 200, Rule::Count(1, 100_000);
         /// How many HTTP requests a second may come from one IPv4 address or IPv6 /64 network, over a longer time.
         requests_per_second: usize = 500, Rule::Count(1, 1_000_000);

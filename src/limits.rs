@@ -15,6 +15,10 @@ pub const METADATA_BYTES_MAX: usize = 4 * 1024;
 pub const ATTRIBUTES_MAX: usize = 32;
 /// All attributes of a participant together, bytes of their keys and values.
 pub const ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
+/// Longest name of a stream of tracks that play in sync, characters.
+pub const TRACK_STREAM_CHARS_MAX: usize = 64;
+/// Most that a front end may say of a track to others of its kind, bytes. Everybody in a room is told it.
+pub const TRACK_DETAILS_BYTES_MAX: usize = 4 * 1024;
 /// Longest text of a report about somebody, characters.
 pub const REPORT_CHARS_MAX: usize = 2000;
 /// Longest `data.topic`, characters.

@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use strait::core::command::{Command, Join, Lifeline, MediaKind, PublicationRequest, Source};
+use strait::core::command::{Command, Join, Layout, Lifeline, MediaKind, PublicationRequest, Source};
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, SlotCounts};
 use strait::core::grants::Grants;
@@ -155,6 +155,7 @@ impl Crowd {
             profile: Profile::named(format!("person {index}")),
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
+            layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
             host: None,
@@ -204,6 +205,7 @@ impl Crowd {
             },
             muted: false,
             encodings: Vec::new(),
+            track: None,
         });
         let command = Command::Offer { sdp: offer.text(), publications: publications.collect() };
         let request = Some(RequestId("offer".into()));

@@ -5,7 +5,7 @@ import { byId, dress, icon } from './dom.js';
 import { notify, notifyError } from './notices.js';
 import { PeoplePanel } from './people-panel.js';
 import { cameraEncoding, cameraOptions, loadPreferences, videoLimit } from './preferences.js';
-import { linkTo } from './room-link.js';
+import { isPrivate, linkTo } from './room-link.js';
 import { SettingsPanel } from './settings-panel.js';
 import { TileGrid } from './tile-grid.js';
 import { StraitError, worstQuality } from '../sdk/strait.js';
@@ -371,19 +371,6 @@ export class Call {
     this.#tiles.setQualities(qualities);
     this.#people.setStatistics(statistics, qualities);
   }
-}
-
-/**
- * Whether an address is of this machine or of a network of one's own (RFC 1918, RFC 4193, RFC 3927, RFC 6762).
- * @param {string} host
- */
-export function isPrivate(host) {
-  const name = host.replace(/^\[|\]$/g, '');
-  return (
-    /^(localhost|.*\.localhost|.*\.local|127\..*|10\..*|192\.168\..*|169\.254\..*|::1)$/.test(name) ||
-    /^172\.(1[6-9]|2\d|3[01])\./.test(name) ||
-    /^(f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):/.test(name)
-  );
 }
 
 /** @param {HTMLElement} button @param {number} count */

@@ -5,7 +5,7 @@ import { showDeviceFields } from './device-fields.js';
 import { byId, dress } from './dom.js';
 import { errorText, notify } from './notices.js';
 import { cameraOptions, loadPreferences, savePreferences } from './preferences.js';
-import { isRoomId, parseRoom, roomOf } from './room-link.js';
+import { isPrivate, isRoomId, parseRoom, roomOf } from './room-link.js';
 
 /** @typedef {'microphone' | 'camera'} Device */
 /** @typedef {{wanted: boolean, track: MediaStreamTrack | null, failure: StraitError | null, round: number}} DeviceState */
@@ -23,15 +23,20 @@ export class Lobby {
   #permission = byId('permission-button', HTMLButtonElement);
   #buttons = [byId('join-button', HTMLButtonElement), byId('create-room', HTMLButtonElement)];
   #onJoin;
+  #knownName;
   /** @type {Record<Device, DeviceState>} */
   #devices = { microphone: newDevice(), camera: newDevice() };
   /** @type {LevelMeter | null} */
   #meter = null;
   #busy = false;
 
-  /** @param {(choice: JoinChoice) => Promise<void>} onJoin */
-  constructor(onJoin) {
+  /**
+   * @param {(choice: JoinChoice) => Promise<void>} onJoin
+   * @param {() => string} knownName the name that the person has by their token; empty when they choose one
+   */
+  constructor(onJoin, knownName) {
     this.#onJoin = onJoin;
+    this.#knownName = knownName;
     this.#name.value = loadPreferences().name;
     byId('join-form').addEventListener('submit', (event) => {
       event.preventDefault();
@@ -55,9 +60,11 @@ export class Lobby {
     this.#busy = false;
     this.#fillRoom();
     this.#showError(error && errorText(error));
+    this.#showName();
+    void showWhetherOpen();
     for (const device of DEVICES) this.#devices[device].track = null;
     this.#render();
-    if (this.#name.value === '') this.#name.focus();
+    if (this.#knownName() === '' && this.#name.value === '') this.#name.focus();
     for (const device of DEVICES) {
       if ((await permissionState(device)) === 'granted' && this.#devices[device].wanted) await this.#open(device);
     }
@@ -76,10 +83,20 @@ export class Lobby {
     this.#room.value = roomOf(location) || this.#room.value;
   }
 
+  /** Whoever has a name by their token is told it, and need not type one. */
+  #showName() {
+    const known = this.#knownName();
+    const text = byId('known-name');
+    text.textContent = `You join as ${known}.`;
+    text.hidden = known === '';
+    for (const element of [byId('name-label'), this.#name]) element.hidden = known !== '';
+  }
+
   /** @param {boolean} create */
   async #submit(create) {
     if (this.#busy) return;
-    const name = this.#name.value.trim();
+    const known = this.#knownName();
+    const name = known || this.#name.value.trim();
     const room = create ? undefined : parseRoom(this.#room.value);
     const problem =
       name === ''
@@ -98,7 +115,7 @@ export class Lobby {
       problem[0].focus();
       return;
     }
-    savePreferences({ name });
+    if (known === '') savePreferences({ name });
     this.#setBusy(true);
     const mayJoin = await this.#openWanted();
     if (mayJoin) {
@@ -255,6 +272,18 @@ export class Lobby {
     this.#busy = busy;
     for (const button of this.#buttons) button.disabled = busy;
     byId('join-button').textContent = busy ? 'Joining…' : 'Join room';
+  }
+}
+
+/** Says in bold that anybody can join, where that is so and the address is one that anybody reaches. */
+async function showWhetherOpen() {
+  const warning = byId('lobby-open-warning');
+  if (isPrivate(location.hostname)) return;
+  try {
+    const { headers } = await fetch('./', { method: 'HEAD' });
+    warning.hidden = headers.get('Strait-Auth') !== 'open';
+  } catch {
+    // Nothing is said while the server is not there; the call says it again.
   }
 }
 

@@ -5,7 +5,7 @@ import { Call } from './call.js';
 import { loadIcons } from './dom.js';
 import { Lobby } from './lobby.js';
 import { cameraEncoding, cameraOptions, loadPreferences } from './preferences.js';
-import { linkTo, tokenOf } from './room-link.js';
+import { linkTo, nameIn, tokenOf } from './room-link.js';
 
 /** @import {JoinChoice} from './lobby.js' */
 
@@ -17,7 +17,7 @@ const TOKEN = 'strait.token';
 const linked = tokenOf(location);
 if (linked !== '') sessionStorage.setItem(TOKEN, linked);
 
-const lobby = new Lobby(join);
+const lobby = new Lobby(join, () => nameIn(sessionStorage.getItem(TOKEN) ?? ''));
 void lobby.show(null);
 
 /** @param {JoinChoice} choice */

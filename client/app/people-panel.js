@@ -130,7 +130,8 @@ function makeRow(room, participant) {
   );
   if (!participant.isLocal) element.append(volumeSlider(participant), pinBox(participant));
   if (!participant.isLocal) {
-    const about = room.permissions.moderate ? moderation(room, participant) : make('div', { class: 'volume' });
+    const about = make('div', { class: 'deeds' });
+    if (room.permissions.moderate) about.append(...moderation(room, participant));
     about.append(reportButton(room, participant));
     element.append(about);
   }
@@ -172,34 +173,37 @@ function moderation(room, participant) {
   const onTracks = (/** @type {(track: RemoteTrack) => Promise<void>} */ act) => async () => {
     for (const track of [...participant.tracks]) if (track instanceof RemoteTrack) await act(track);
   };
-  return make(
-    'div',
-    { class: 'volume' },
-    actionButton('Mute', 'mute-person', `Mute ${name}`, async () => {
+  return [
+    deed('microphone-off', 'Mute', 'mute-person', `Mute ${name}`, async () => {
       const track = participant.track('microphone');
       if (track instanceof RemoteTrack) await room.muteTrack(track);
     }),
-    actionButton(
-      'Stop',
+    deed(
+      'camera-off',
+      'Stop sending',
       'stop-person',
       `Stop what ${name} sends, and let them send it no more`,
       onTracks((track) => room.stopTrack(track)),
     ),
-    actionButton('Allow', 'allow-person', `Let ${name} send sound and pictures again`, () =>
+    deed('check', 'Let send', 'allow-person', `Let ${name} send sound and pictures again`, () =>
       room.setPermissions(participant, { publish: ['microphone', 'camera', 'screen', 'screen-audio'] }),
     ),
-    actionButton('Remove', 'remove-person', `Remove ${name} from the call`, async () => {
-      if (confirm(`Remove ${name} from the call?`)) await room.remove(participant);
-    }),
-    actionButton('Ban', 'ban-person', `Remove ${name}, and let them in no more`, async () => {
-      if (confirm(`Remove ${name} and let them in no more?`)) await room.ban(participant);
-    }),
-  );
+    grave(
+      deed('remove', 'Remove', 'remove-person', `Remove ${name} from the call`, async () => {
+        if (confirm(`Remove ${name} from the call?`)) await room.remove(participant);
+      }),
+    ),
+    grave(
+      deed('ban', 'Keep out', 'ban-person', `Remove ${name}, and let them in no more`, async () => {
+        if (confirm(`Remove ${name} and let them in no more?`)) await room.ban(participant);
+      }),
+    ),
+  ];
 }
 
 /** @param {Room} room @param {Participant} participant */
 function reportButton(room, participant) {
-  return actionButton('Report', 'report-person', `Report ${participant.name}`, async () => {
+  return deed('report', 'Report', 'report-person', `Report ${participant.name}`, async () => {
     const text = prompt(`What is wrong with what ${participant.name} does? Whoever runs this server will read it.`);
     if (text === null) return;
     await room.report(participant, 'reported', text.slice(0, 2000));
@@ -216,44 +220,57 @@ function renderDoor(element, room) {
   element.hidden = !room.permissions.moderate;
   if (element.hidden) return;
   const { locked, waitingRoom } = room.info;
-  const lock = actionButton(
-    locked ? 'Unlock the room' : 'Lock the room',
+  const lock = deed(
+    locked ? 'unlock' : 'lock',
+    locked ? 'Unlock room' : 'Lock room',
     'lock-room',
     locked ? 'Let people in again' : 'Let nobody in any more',
     () => room.setLocked(!locked),
   );
   lock.setAttribute('aria-pressed', String(locked));
-  const waiting = actionButton(
-    waitingRoom ? 'No waiting room' : 'Waiting room',
+  const waiting = deed(
+    waitingRoom ? 'people' : 'door',
+    waitingRoom ? 'Let all in' : 'Ask at door',
     'waiting-room',
     waitingRoom ? 'Let people in without asking' : 'Ask me before people come in',
     () => room.setWaitingRoom(!waitingRoom),
   );
   waiting.setAttribute('aria-pressed', String(waitingRoom));
-  const end = actionButton('End for all', 'end-call', 'End the call for everybody', async () => {
-    if (confirm('End the call for everybody?')) await room.endCall();
-  });
+  const end = grave(
+    deed('leave', 'End for all', 'end-call', 'End the call for everybody', async () => {
+      if (confirm('End the call for everybody?')) await room.endCall();
+    }),
+  );
   const people = [...room.knocking.values()].map((person) =>
     make(
       'div',
-      { class: 'volume', 'data-testid': `knocking-${person.participantId}` },
+      { class: 'deeds', 'data-testid': `knocking-${person.participantId}` },
       make('span', { class: 'name' }, `${person.name} waits`),
-      actionButton('Let in', 'admit', `Let ${person.name} in`, () => room.admit(person)),
-      actionButton('Turn away', 'turn-away', `Turn ${person.name} away`, () => room.turnAway(person)),
+      deed('check', 'Let in', 'admit', `Let ${person.name} in`, () => room.admit(person)),
+      deed('close', 'Turn away', 'turn-away', `Turn ${person.name} away`, () => room.turnAway(person)),
     ),
   );
-  element.replaceChildren(make('div', { class: 'volume' }, lock, waiting, end), ...people);
+  element.replaceChildren(make('div', { class: 'deeds' }, lock, waiting, end), ...people);
+}
+
+/** Marks a button that ends something for somebody. @param {HTMLElement} button */
+function grave(button) {
+  button.dataset.grave = '';
+  return button;
 }
 
 /**
+ * A button with an icon and a word for what it does.
+ * @param {string} iconName
  * @param {string} text
  * @param {string} testid
- * @param {string} label for whoever cannot see where it stands
+ * @param {string} label in full, for whoever cannot see where it stands, and as a tooltip
  * @param {() => Promise<unknown>} act
  */
-function actionButton(text, testid, label, act) {
-  const button = make('button', { type: 'button', 'data-testid': testid }, text);
+function deed(iconName, text, testid, label, act) {
+  const button = make('button', { type: 'button', class: 'deed', 'data-testid': testid }, icon(iconName), text);
   button.setAttribute('aria-label', label);
+  button.title = label;
   button.addEventListener('click', () => void act().catch(notifyError));
   return button;
 }

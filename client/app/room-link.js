@@ -16,6 +16,35 @@ export function tokenOf(location) {
   return new URLSearchParams(location.hash.replace(/^#/, '')).get('token') ?? '';
 }
 
+/**
+ * The name that a token gives its bearer, so that nobody has to type what they could not choose.
+ * @param {string} token
+ * @returns {string} empty when it gives none
+ */
+export function nameIn(token) {
+  try {
+    const claims = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/');
+    const bytes = Uint8Array.from(atob(claims), (letter) => letter.charCodeAt(0));
+    const { name } = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof name === 'string' ? name.trim() : '';
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * Whether an address is of this machine or of a network of one's own (RFC 1918, RFC 4193, RFC 3927, RFC 6762).
+ * @param {string} host
+ */
+export function isPrivate(host) {
+  const name = host.replace(/^\[|\]$/g, '');
+  return (
+    /^(localhost|.*\.localhost|.*\.local|127\..*|10\..*|192\.168\..*|169\.254\..*|::1)$/.test(name) ||
+    /^172\.(1[6-9]|2\d|3[01])\./.test(name) ||
+    /^(f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):/.test(name)
+  );
+}
+
 /** @param {string} room */
 export function linkTo(room) {
   const url = new URL(location.href);

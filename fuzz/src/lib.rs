@@ -3,6 +3,7 @@
 
 pub mod channels;
 pub mod http;
+pub mod livekit;
 pub mod rtcp;
 pub mod steering;
 pub mod step;
@@ -20,7 +21,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 19] = [
+pub const TARGETS: [(&str, Body); 20] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
@@ -37,6 +38,7 @@ pub const TARGETS: [(&str, Body); 19] = [
     ("turn", turn::turn),
     ("signalling", text::signalling),
     ("token", token::token),
+    ("livekit", livekit::livekit),
     ("http", http::http),
     ("stun", wire::stun),
     ("tcp_stream", wire::tcp_stream),

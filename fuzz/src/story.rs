@@ -1,6 +1,6 @@
 //! Story: a tape told in a world, step by step.
 
-use strait::core::command::{Command, Join, Lifeline, Source};
+use strait::core::command::{Command, Join, Layout, Lifeline, Source};
 use strait::core::grants::Grants;
 use strait::core::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId};
 use strait::core::input::{AdminCommand, DtlsEnd, DtlsEvent, Input, Shedding, SrtpProfile};
@@ -260,6 +260,7 @@ impl Story {
                     profile: Profile::named(name),
                     auto_subscribe,
                     lifeline: Lifeline::Signalling,
+                    layout: Layout::Slots,
                     grants: Grants::OPEN,
                     is_invited: false,
                     host: None,

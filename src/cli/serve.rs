@@ -41,6 +41,7 @@ pub fn core_settings(
     let Config { rooms, signalling, media, .. } = config;
     Settings {
         rooms_max: rooms.max_rooms,
+        known_rooms: rooms.made.rooms().clone(),
         participants_per_room_max: rooms.max_participants,
         participants_per_address_max: match signalling.max_participants_per_address {
             0 => signalling.max_connections_per_address.saturating_mul(2),

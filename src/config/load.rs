@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::setting::Raw;
 use super::{Config, KEYS, Key};
+use crate::core::room_options::RecordingPolicy;
 
 /// Longest value that an error message repeats, characters.
 const SHOWN_CHARS_MAX: usize = 60;
@@ -245,7 +246,9 @@ fn check_together(loaded: &Loaded) -> Result<(), ConfigError> {
             "signalling.idle_timeout",
         ),
     ];
-    let Some((_, small, large)) = rules.into_iter().find(|(holds, ..)| !holds) else { return Ok(()) };
+    let Some((_, small, large)) = rules.into_iter().find(|(holds, ..)| !holds) else {
+        return check_recording(&loaded.config);
+    };
     let shown = |path: &str| {
         let value = KEYS.iter().find(|key| key.path() == path).map(|key| key.value(&loaded.config));
         format!("{path} ({}, {})", value.unwrap_or_default(), loaded.origin(path))
@@ -255,6 +258,18 @@ fn check_together(loaded: &Loaded) -> Result<(), ConfigError> {
         shown(small),
         shown(large)
     )))
+}
+
+/// Checks that there is a place for the traces of rooms that are recorded in any case.
+fn check_recording(config: &Config) -> Result<(), ConfigError> {
+    let mut made = config.rooms.made.rooms().iter();
+    let recorded = made.find(|(_, change)| change.recording == Some(RecordingPolicy::Always));
+    match (recorded, &config.record.dir) {
+        (Some((room, _)), None) => Err(ConfigError(format!(
+            "rooms.made.{room}.record is \"always\", and there is no place for traces; set record.dir"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Returns a hint for a name that is not known: what was probably meant, or else everything that could be.

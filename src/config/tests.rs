@@ -77,6 +77,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("rooms.max_tracks_per_participant", "2", "2"),
         ("rooms.empty_timeout", "0", "0"),
         ("rooms.auto_create", "false", "false"),
+        ("rooms.made", "{ standup = {}, \"team.1\" = {} }", "standup, team.1"),
         (
             "webhooks.urls",
             "[\"https://a.example/x\", \"http://127.0.0.1:1/\"]",
@@ -173,7 +174,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         let others = KEYS.iter().filter(|other| other.path() != path);
         assert!(others.into_iter().all(|other| *set.origin(&other.path()) == Origin::Default), "{path}");
     }
-    assert_eq!(KEYS.len(), 86, "a new key needs a line above");
+    assert_eq!(KEYS.len(), 87, "a new key needs a line above");
 }
 
 #[test]
@@ -214,6 +215,17 @@ fn every_mistake_in_a_file_is_one_line_that_names_it() {
         ("[rooms]\nmax_rooms = 99999999999999999999", "FILE:2: "),
         ("[rooms]\nempty_timeout = nan", "rooms.empty_timeout must be seconds, from 0 to 604800, not NaN"),
         ("[rooms]\nempty_timeout = -1", "not -1"),
+        (
+            "[rooms.made.standup]\nmax_participant = 5",
+            "rooms.made must be a table of rooms, each with any of max_p",
+        ),
+        ("[rooms.made]\nstandup = { codecs = [\"theora\"] }", "rooms.made must be a table of rooms"),
+        ("[rooms.made]\nstandup = { codecs = [] }", "rooms.made must be a table of rooms"),
+        ("[rooms.made]\n\"a room\" = {}", "rooms.made must be a table of rooms"),
+        (
+            "[rooms.made.standup]\nrecord = \"always\"",
+            "rooms.made.standup.record is \"always\", and there is no place for traces; set record.dir",
+        ),
         ("[rooms]\nempty_timeout = true", "not true"),
         ("[rooms]\nempty_timeout = 1979-05-27", "not a date"),
         ("[server]\nlisten = \"7443\"", "server.listen must be an IP address and a port"),
@@ -280,9 +292,11 @@ fn a_variable_that_sets_nothing_is_refused_if_it_was_meant_for_us() {
 
 #[test]
 fn what_is_shown_is_a_file_with_the_same_meaning() {
+    let made = "[rooms.made.standup]\nmax_participants = 20\nempty_timeout = 60\nmetadata = \"a \\\"talk\\\"\"\nlocked = true\n\
+                waiting_room = false\nprivate = true\nrecord = \"never\"\ncodecs = [\"opus\", \"VP8\"]\n[rooms.made.team]\n";
     let text = "[server]\nlisten = \"127.0.0.1:9\"\npublic_addresses = [\"192.0.2.1\"]\n[rooms]\nempty_timeout = 1.5\n\
                 [signalling]\nallowed_origins = [\"*\"]\n[log]\nlevel = \"warn,strait::net=debug\"\nformat = \"json\"\n";
-    let loaded = from_file(text).expect("a valid file");
+    let loaded = from_file(&format!("{text}{made}")).expect("a valid file");
     let again = from_file(&loaded.show()).expect("what is shown is valid");
     assert_eq!(again.config, loaded.config);
 }

@@ -31,6 +31,11 @@ impl AddressCounts {
         *self.counts.entry(host).or_insert(0) += 1;
     }
 
+    /// Gives back what was taken for more addresses than there are now.
+    pub fn give_back(&mut self) {
+        self.counts.shrink_to_fit();
+    }
+
     /// Counts one participant fewer.
     pub fn remove(&mut self, host: IpAddr) {
         let Some(count) = self.counts.get_mut(&host) else { return };

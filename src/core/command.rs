@@ -10,6 +10,7 @@ use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 pub use super::moderation::Moderation;
 use super::profile::{Profile, ProfileChange};
 pub use super::source::{MediaKind, Source};
+pub use super::track_label::TrackLabel;
 use crate::limits::NAME_CHARS_MAX;
 
 /// A request to join a room.
@@ -23,6 +24,8 @@ pub struct Join {
     pub auto_subscribe: bool,
     /// What keeps the participant in the room after that.
     pub lifeline: Lifeline,
+    /// How answers to them are laid out.
+    pub layout: Layout,
     /// What the participant may do there.
     pub grants: Grants,
     /// Whether their token is for this very room, and not for all.
@@ -52,6 +55,18 @@ pub enum Lifeline {
     Media,
 }
 
+/// What the sections of answers say in which a participant receives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Layout {
+    /// Each section is a slot with a name of its own, whatever it shows. Slot maps tell what that is.
+    #[default]
+    Slots,
+    /// Each section names the track that it shows and whose it is ([`msid_of_track`](super::msid::msid_of_track)), and is
+    /// inactive if it shows none. So a track is announced by the next answer, and media waits for that; slot maps tell that
+    /// there is something to offer again for.
+    Tracks,
+}
+
 /// A request to resume a participant whose signalling connection broke.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
@@ -59,8 +74,18 @@ pub struct Resume {
     pub room: RoomId,
     /// The id by which the others still know them.
     pub participant: ParticipantId,
+    /// What shows that it is their client.
+    pub proof: Proof,
+}
+
+/// What shows that a client is that of a participant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Proof {
     /// The secret that `Joined` gave them.
-    pub secret: String,
+    Secret(String),
+    /// Their identity, by a token that whoever hands this in has verified: for a protocol that has no secrets, whose
+    /// participants have the layout `Tracks`.
+    Identity(String),
 }
 
 /// One section of an offer in which the client sends media.
@@ -75,6 +100,8 @@ pub struct PublicationRequest {
     pub muted: bool,
     /// What is known of the encodings of a simulcast; those of which nothing is said may be left out.
     pub encodings: Vec<EncodingRequest>,
+    /// Which track it is, if that was reserved before ([`Command::ReserveTrack`]); `None` for a new one.
+    pub track: Option<TrackId>,
 }
 
 /// One encoding of a simulcast, as its publisher describes it.
@@ -154,6 +181,8 @@ pub enum Command {
         /// The media sections that publish, and what each of them shows.
         publications: Vec<PublicationRequest>,
     },
+    /// Reserve the id of a track that is about to be published, for a protocol in which clients know it before they offer.
+    ReserveTrack(Box<TrackLabel>),
     /// Mute or unmute an own track.
     Mute {
         /// The track whose state changes.

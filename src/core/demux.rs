@@ -73,6 +73,13 @@ impl Demux {
         self.by_ufrag.remove(ufrag.as_bytes());
     }
 
+    /// Gives back what it has taken for more than it knows now.
+    pub fn give_back(&mut self) {
+        self.by_remote.shrink_to_fit();
+        self.by_ufrag.shrink_to_fit();
+        self.disputed.shrink_to_fit();
+    }
+
     /// Returns how many addresses and ufrags it knows.
     pub fn len(&self) -> usize {
         self.by_remote.len() + self.by_ufrag.len() + self.disputed.len()

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{MediaKind, Source};
+use super::command::{MediaKind, Source, TrackLabel};
 use super::data::DataPayload;
 use super::grants::{Grants, Role};
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
@@ -21,6 +21,8 @@ pub struct TrackInfo {
     pub source: Source,
     /// Whether its owner has muted it.
     pub muted: bool,
+    /// What its owner's front end says of it to others of its kind, if it says something.
+    pub label: Option<Box<TrackLabel>>,
 }
 
 impl TrackInfo {
@@ -372,7 +374,11 @@ pub enum Event {
         sdp: String,
         /// What is published now.
         publications: Vec<PublicationInfo>,
+        /// What the sections show that the answer names, in the layout `Tracks`; empty in the other.
+        shown: Vec<SlotInfo>,
     },
+    /// The reply to a request for a track's id.
+    TrackReserved(Option<RequestId>, TrackId),
     /// A request was carried out.
     Done(Option<RequestId>),
     /// A request was refused; nothing changed.

@@ -8,7 +8,9 @@
 
 mod address_counts;
 pub mod bandwidth;
+pub mod bans;
 pub mod channels;
+pub mod codec_set;
 pub mod command;
 pub mod data;
 pub mod datagrams;
@@ -26,6 +28,7 @@ pub mod known_path;
 pub mod media;
 pub mod member_channels;
 pub mod moderation;
+pub mod msid;
 pub mod mutation;
 pub mod negotiated;
 pub mod negotiation;
@@ -55,6 +58,7 @@ pub mod steering;
 pub mod subscriptions;
 pub mod timers;
 pub mod totals;
+pub mod track_label;
 pub mod transport;
 
 pub use input::Input;

@@ -33,7 +33,7 @@ pub struct Ban {
     /// Whether their addresses stay out as well: everybody behind the same NAT with them. Somebody without an identity is
     /// known by nothing else.
     pub with_address: bool,
-    /// For how long; `None` for as long as the room is there.
+    /// For how long, even if the room ends and is made again; `None` for as long as the room is there.
     pub lasts: Option<Duration>,
 }
 
@@ -78,7 +78,7 @@ pub enum Moderation {
     Remove(Target),
     /// Remove somebody from the room, and let them in no more.
     Ban(Ban),
-    /// Let an identity in again that was banned; with `None`, everybody.
+    /// Let an identity or an address in again that was banned; with `None`, everybody.
     LiftBans(Option<String>),
     /// Change what somebody may do.
     SetPermissions(Target, PermissionsChange),

@@ -134,6 +134,12 @@ mod chosen {
         Panics "panics",
         /// A panic when it is looked at who is shown which encoding.
         PanicsInReview "panics-in-review",
+        /// Whoever is banned is let in again.
+        BanIgnored "ban-ignored",
+        /// What somebody may not publish any more goes on.
+        PermissionIgnored "permission-ignored",
+        /// Whoever knocks is let in at once.
+        DoorLeftOpen "door-left-open",
         /// The timer of a participant who has left stays set.
         TimerOfTheGoneKept "timer-of-the-gone-kept",
         /// A slot's stream does not lead to the slot, so feedback about it is ignored.

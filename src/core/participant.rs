@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::command::{Lifeline, MediaKind};
+use super::command::{Layout, Lifeline, MediaKind, Proof, TrackLabel};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
 use super::grants::Grants;
@@ -81,6 +81,10 @@ pub struct Participant {
     pub auto_subscribe: bool,
     /// What keeps them in the room.
     pub lifeline: Lifeline,
+    /// How answers to them are laid out.
+    pub layout: Layout,
+    /// Tracks that they are about to publish, by the ids that were reserved for them, the oldest first.
+    pub reserved: Vec<(TrackId, Box<TrackLabel>)>,
     /// What they may do.
     pub grants: Grants,
     /// Their data channels, if they have, or have had, any.
@@ -158,6 +162,8 @@ impl Participant {
             slots: Vec::new(),
             auto_subscribe,
             lifeline,
+            layout: Layout::Slots,
+            reserved: Vec::new(),
             grants: Grants::OPEN,
             channels: None,
             is_unheard: false,
@@ -182,6 +188,16 @@ impl Participant {
             reports: Pace::new(now, REPORT_INTERVAL, REPORTS_AT_ONCE),
             slot_maps: Pace::new(now, SLOT_MAP_INTERVAL, SLOT_MAPS_AT_ONCE),
             layer_news: (Pace::new(now, LAYER_NEWS_INTERVAL, LAYER_NEWS_AT_ONCE), None),
+        }
+    }
+
+    /// Returns whether a client that shows this is theirs.
+    pub fn is_proven_by(&self, proof: &Proof) -> bool {
+        match proof {
+            Proof::Secret(secret) => same_secret(&self.secret, secret),
+            Proof::Identity(identity) => {
+                self.layout == Layout::Tracks && self.profile.identity.as_ref() == Some(identity)
+            }
         }
     }
 
@@ -259,15 +275,29 @@ impl Participant {
         wait.is_zero()
     }
 
-    /// Returns the next slot map, which lists those tracks as waiting. From then on media of what it names may flow.
+    /// Returns the next slot map, which lists those tracks as waiting. From then on media of what it names may flow, unless
+    /// answers name tracks: then media waits for one.
     pub fn next_slot_map(&mut self, waiting: Vec<(TrackId, WaitingReason)>) -> SlotMap {
         self.revision += 1;
         self.deadlines.set(Timer::SlotMap, None);
         // Media of a new source waits for this, so that nobody is seen under another's name.
-        for slot in &mut self.slots {
-            slot.announced = true;
+        if self.layout == Layout::Slots {
+            for slot in &mut self.slots {
+                slot.announced = true;
+            }
         }
         self.slot_map(waiting)
+    }
+
+    /// Returns what the slots on a transport show that an answer has named. From then on media of it may flow.
+    pub fn announce_in_answer(&mut self, on: TransportKey) -> Vec<SlotInfo> {
+        let named = self.slots.iter_mut().filter(|slot| slot.transport == on && slot.open);
+        let named = named.filter_map(|slot| {
+            let shown = slot.shown?;
+            slot.announced = true;
+            Some(SlotInfo { mid: slot.mid, track: Some((shown.track, shown.from_timestamp)) })
+        });
+        named.collect()
     }
 
     fn slot_map(&self, waiting: Vec<(TrackId, WaitingReason)>) -> SlotMap {
@@ -292,4 +322,9 @@ impl Participant {
                 .sum(),
         }
     }
+}
+
+/// Compares two secrets in constant time, so that an answer's delay does not tell how much of a guess was right.
+fn same_secret(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

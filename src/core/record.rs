@@ -5,12 +5,14 @@
 //! outputs, commands, events) changes the format, and must raise [`RECORDS_VERSION`].
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::bans::LastingBan;
 use super::command::{Command, Join, Moderation, Resume};
 use super::event::{LeaveReason, SlotCounts};
 use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId, TransportKey};
@@ -75,6 +77,7 @@ impl RoomHeader {
         // Taken apart, so that the compiler complains if a setting is forgotten here.
         let Settings {
             rooms_max: _,
+            known_rooms: _,
             participants_per_address_max: _,
             participants_per_room_max,
             tracks_per_participant_max,
@@ -119,6 +122,7 @@ impl RoomHeader {
     pub fn settings(&self, epoch: Instant) -> Settings {
         Settings {
             rooms_max: 1,
+            known_rooms: BTreeMap::new(),
             participants_per_address_max: usize::MAX,
             participants_per_room_max: self.participants_per_room_max,
             tracks_per_participant_max: self.tracks_per_participant_max,
@@ -217,6 +221,8 @@ pub enum RecordedInput<'a> {
     Shed(Shedding),
     /// A member who was never in the call made way for somebody else of their address.
     MakeWay(ParticipantKey),
+    /// The room took over the bans of the room of its name before it.
+    KeepOut(Cow<'a, [LastingBan]>),
 }
 
 /// A datagram that the room sent. Its head tells what it was; a replay compares its hash.

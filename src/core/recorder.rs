@@ -59,6 +59,7 @@ impl Recorder {
             RoomInput::StopWaiting(id) => RecordedInput::StopWaiting(*id),
             RoomInput::Close(reason) => RecordedInput::Close(*reason),
             RoomInput::MakeWay(key) => RecordedInput::MakeWay(*key),
+            RoomInput::KeepOut(bans) => RecordedInput::KeepOut(Cow::Borrowed(bans)),
             RoomInput::Timeout => RecordedInput::Timeout,
             RoomInput::Shed(shedding) => RecordedInput::Shed(*shedding),
         };

@@ -9,6 +9,7 @@ use super::ids::{RecordingId, RoomId, RoomKey};
 use super::outbox::Outbox;
 use super::record::RoomHeader;
 use super::recorder::Recorder;
+use super::room_options::RecordingPolicy;
 use super::room_pattern::RoomPattern;
 use super::settings::Settings;
 
@@ -72,9 +73,16 @@ impl Recordings {
         key: RoomKey,
         room: &RoomId,
         tag: &str,
+        policy: RecordingPolicy,
         settings: &Settings,
     ) -> Option<Box<Recording>> {
-        let wanted = self.next.remove(room) || self.patterns.iter().any(|pattern| pattern.matches(room));
+        let wanted = match policy {
+            RecordingPolicy::Never => false,
+            RecordingPolicy::Always => true,
+            RecordingPolicy::ByName => {
+                self.next.remove(room) || self.patterns.iter().any(|pattern| pattern.matches(room))
+            }
+        };
         if !wanted {
             return None;
         }

@@ -19,6 +19,7 @@ mod layers;
 mod media;
 mod membership;
 mod moderation;
+mod naming;
 mod pacing;
 mod publish;
 mod quality;
@@ -38,7 +39,6 @@ mod transport;
 mod waiting;
 
 pub use deadlines::Fired;
-use door::Banned;
 pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 use speakers::Floor;
@@ -48,15 +48,14 @@ use waiting::Waiting;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use tracing::error;
 
+use super::bans::{Bans, LastingBan};
 use super::command::{Command, Join, Moderation, Resume};
-use super::event::{Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
+use super::event::{Event, LeaveReason, ParticipantInfo};
 use super::forward::publication::Publication;
 use super::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, RoomId, TrackId, TransportKey};
 use super::input::{Admission, DtlsEvent, Shedding};
@@ -124,6 +123,8 @@ pub enum RoomInput<'a> {
     Close(LeaveReason),
     /// A member who was never in the call makes way for somebody else of their address.
     MakeWay(ParticipantKey),
+    /// The room takes over the bans of the room of its name before it.
+    KeepOut(Vec<LastingBan>),
     /// The time that [`Room::deadline`] named has come. It does no harm to send it at another time.
     Timeout,
     /// Load shedding: from now on this much of the work of video is shed.
@@ -139,8 +140,8 @@ pub struct Room {
     settings: Rc<Settings>,
     /// What is set for this room alone.
     options: RoomOptions,
-    /// Those who stay out, the oldest first.
-    bans: VecDeque<Banned>,
+    /// Those who stay out.
+    bans: Bans,
     /// Those who wait to be let in, in the order in which they came.
     waiting: Vec<Waiting>,
     created: Instant,
@@ -196,7 +197,7 @@ impl Room {
             tag,
             settings,
             options: RoomOptions::default(),
-            bans: VecDeque::new(),
+            bans: Bans::default(),
             waiting: Vec::new(),
             created: now,
             participants: Slab::new(),
@@ -322,17 +323,7 @@ impl Room {
                     room.lose_connection(now, from, outbox);
                 });
             }
-            RoomInput::Join(request, admission, join) => {
-                // There is no member yet who could be removed, so a panic leads to a refusal.
-                let entered = catch_unwind(AssertUnwindSafe(|| {
-                    self.come(now, request.clone(), admission, join, outbox);
-                }));
-                if entered.is_err() {
-                    error!(room = %self.id, "a join panicked; it is refused");
-                    let refusal = Refusal::new(RefusalCode::Internal, "joining failed", "try again");
-                    outbox.refuse(request, refusal);
-                }
-            }
+            RoomInput::Join(request, admission, join) => self.come(now, request, admission, join, outbox),
             RoomInput::Resume(request, resume) => self.resume(now, request, &resume, outbox),
             RoomInput::Remove(id) => {
                 if let Some(&key) = self.by_id.get(&id) {
@@ -353,6 +344,7 @@ impl Room {
                     self.remove(now, key, LeaveReason::MadeWay, outbox);
                 }
             }
+            RoomInput::KeepOut(bans) => self.keep_out(now, bans),
             RoomInput::Timeout => self.handle_timers(now, outbox),
             RoomInput::Shed(shedding) => self.shed(now, shedding),
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::codec_set::CodecSet;
 use crate::limits::METADATA_BYTES_MAX;
 
 /// How long a room that is made ahead of time waits for people at least, unless its own options say it.
@@ -17,6 +18,23 @@ pub enum RecordingPolicy {
     ByName,
     /// Not at all, whatever its name.
     Never,
+    /// In any case, whatever its name, where the operator has a place for traces at all.
+    Always,
+}
+
+impl RecordingPolicy {
+    const NAMES: [(Self, &str); 3] =
+        [(Self::ByName, "default"), (Self::Never, "never"), (Self::Always, "always")];
+
+    /// Returns its name in messages and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(policy, _)| *policy == self).map_or("default", |(_, name)| name)
+    }
+
+    /// Returns the policy of that name; `None` if there is none.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(_, known)| *known == name).map(|(policy, _)| policy)
+    }
 }
 
 /// What is set for one room. Where it says nothing the server's settings count.
@@ -34,8 +52,10 @@ pub struct RoomOptions {
     pub waiting_room: bool,
     /// Whether only those may come in whose tokens are for this very room.
     pub private: bool,
-    /// Whether it may be recorded.
+    /// Whether it is recorded.
     pub recording: RecordingPolicy,
+    /// The codecs that it takes. What is offered in others is not negotiated.
+    pub codecs: CodecSet,
 }
 
 /// What is to be changed of a room's options. What is `None` stays as it is.
@@ -53,11 +73,28 @@ pub struct RoomChange {
     pub waiting_room: Option<bool>,
     /// Whether only those may come in whose tokens are for this very room.
     pub private: Option<bool>,
-    /// Whether it may be recorded. It only counts when the room is made, because a trace begins with its room.
+    /// Whether it is recorded. It only counts when the room is made, because a trace begins with its room.
     pub recording: Option<RecordingPolicy>,
+    /// The codecs that it takes. They cannot change while somebody is in the room, because everybody has agreed on them.
+    pub codecs: Option<CodecSet>,
 }
 
 impl RoomChange {
+    /// Returns this change with another made after it.
+    #[must_use]
+    pub fn then(self, later: Self) -> Self {
+        Self {
+            participants_max: later.participants_max.or(self.participants_max),
+            empty_timeout: later.empty_timeout.or(self.empty_timeout),
+            metadata: later.metadata.or(self.metadata),
+            locked: later.locked.or(self.locked),
+            waiting_room: later.waiting_room.or(self.waiting_room),
+            private: later.private.or(self.private),
+            recording: later.recording.or(self.recording),
+            codecs: later.codecs.or(self.codecs),
+        }
+    }
+
     /// Returns the change for a room that is made ahead of time on a server whose rooms wait that long for people to come
     /// back: it waits for a while for those who have never been there, too.
     #[must_use]
@@ -96,6 +133,7 @@ impl RoomOptions {
             waiting_room: change.waiting_room.unwrap_or(self.waiting_room),
             private: change.private.unwrap_or(self.private),
             recording: change.recording.unwrap_or(self.recording),
+            codecs: change.codecs.unwrap_or(self.codecs),
         })
     }
 

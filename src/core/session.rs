@@ -22,7 +22,7 @@ use super::ids::{Mid, Ssrc};
 use super::input::{DtlsEnd, DtlsEvent, SrtpProfile};
 use super::negotiated::Negotiated;
 use super::negotiation::agree::agree;
-use super::negotiation::answer::{self, Msid, Us};
+use super::negotiation::answer::{self, Naming, Us};
 use super::negotiation::offer::Offer;
 use super::negotiation::refusal::Refused;
 use super::negotiation::section::Section;
@@ -86,11 +86,9 @@ pub enum SessionEnd {
     Broken(String),
 }
 
-/// An answer, and what it agrees to.
+/// What an offer led to, from which its answer is written.
 #[derive(Debug)]
-pub struct Answer {
-    /// The text for the client.
-    pub sdp: String,
+pub struct Agreement {
     /// What offer and answer agree on.
     pub negotiated: Negotiated,
     /// Whether our ICE credentials changed (an ICE restart).
@@ -237,17 +235,13 @@ impl Session {
         std::mem::take(&mut self.effects)
     }
 
-    /// Answers an offer. A refused offer changes nothing. `msids` names the streams and tracks of the sections in which
-    /// we send.
+    /// Takes an offer, which [`answer`](Self::answer) answers. A refused offer changes nothing.
     pub fn accept_offer(
         &mut self,
         now: Instant,
         offer: &Offer<'_>,
-        candidates: &[LocalCandidate],
         rng: &mut Rng,
-        start_kbps: Option<u32>,
-        msids: impl FnOnce(&Negotiated) -> Vec<Msid>,
-    ) -> Result<Answer, Refused> {
+    ) -> Result<Agreement, Refused> {
         let is_active = self.check(offer)?;
         let restarted = self.take_transport(now, &offer.transport, is_active, rng)?;
         let first = offer.bundle.first().map_or(Mid::NONE, |first| offer.sections[*first].mid);
@@ -260,7 +254,20 @@ impl Session {
             let enable = ChannelRequest::Enable { message_bytes_max };
             self.effects.push(Effect::Handshake(DtlsRequest::Channel(enable)));
         }
-        let msids = msids(&negotiated);
+        Ok(Agreement { negotiated, restarted })
+    }
+
+    /// Writes the answer to an offer that was accepted last. `naming` names the streams and tracks of the sections in which we
+    /// send.
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        offer: &Offer<'_>,
+        negotiated: &Negotiated,
+        candidates: &[LocalCandidate],
+        start_kbps: Option<u32>,
+        naming: &Naming,
+    ) -> String {
         let fingerprint = self
             .mutate(now, |rtc| Ok(rtc.direct_api().local_dtls_fingerprint().to_string()))
             .unwrap_or_default();
@@ -271,12 +278,12 @@ impl Session {
             ufrag: &self.credentials.ufrag,
             password: &self.credentials.pass,
             fingerprint: &fingerprint,
-            is_active,
+            is_active: self.mailbox.is_active(),
             candidates,
-            msids: &msids,
+            naming,
             start_kbps,
         };
-        Ok(Answer { sdp: answer::answer(offer, &negotiated, &us), negotiated, restarted })
+        answer::answer(offer, negotiated, &us)
     }
 
     /// Refuses an offer that contradicts what was agreed before. Returns whether we are the DTLS client.
@@ -601,6 +608,13 @@ mod tests {
         text
     }
 
+    #[derive(Debug)]
+    struct Answer {
+        sdp: String,
+        negotiated: Negotiated,
+        restarted: bool,
+    }
+
     struct Negotiating {
         session: Session,
         rng: Rng,
@@ -616,7 +630,11 @@ mod tests {
 
         fn offer(&mut self, text: &str) -> Result<Answer, Refused> {
             let offer = Offer::read(text)?;
-            self.session.accept_offer(self.now, &offer, &[], &mut self.rng, None, |_| Vec::new())
+            let Agreement { negotiated, restarted } =
+                self.session.accept_offer(self.now, &offer, &mut self.rng)?;
+            let naming = Naming::Slots(Vec::new());
+            let sdp = self.session.answer(self.now, &offer, &negotiated, &[], None, &naming);
+            Ok(Answer { sdp, negotiated, restarted })
         }
 
         fn handshake(&mut self, event: DtlsEvent) -> Vec<Effect> {

@@ -1,10 +1,13 @@
 //! The operator's settings, as far as the core needs them. They never change during the life of an `Sfu`.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::event::SlotCounts;
+use super::ids::RoomId;
+use super::room_options::RoomChange;
 
 /// The default of [`Settings::packets_at_once`]. Sending as many packets one by one takes half a millisecond: for
 /// longer no room, however large, delays the audio of others.
@@ -66,6 +69,8 @@ impl Default for BandwidthSettings {
 pub struct Settings {
     /// Most rooms at a time.
     pub rooms_max: usize,
+    /// Rooms that everybody may join whether they are there or not, and what is set for each whenever it is made.
+    pub known_rooms: BTreeMap<RoomId, RoomChange>,
     /// Most participants in a room.
     pub participants_per_room_max: usize,
     /// Most participants of one address, over all rooms. Those whose signalling broke count while they may come back.
@@ -110,6 +115,7 @@ impl Settings {
         let both = |count| SlotCounts { audio: count, video: count };
         Self {
             rooms_max: 100,
+            known_rooms: BTreeMap::new(),
             participants_per_room_max: 100,
             participants_per_address_max: usize::MAX,
             tracks_per_participant_max: 8,

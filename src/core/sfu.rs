@@ -13,6 +13,7 @@ use slab::Slab;
 use tracing::{debug, info, trace};
 
 use super::address_counts::AddressCounts;
+use super::bans::{Mark, RememberedBans};
 use super::command::{Command, Moderation};
 use super::demux::{Demux, Owner};
 use super::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
@@ -23,6 +24,7 @@ use super::ids::{
     ConnectionId, DtlsSession, ParticipantId, ParticipantKey, RequestId, RoomId, RoomKey, TransportKey,
 };
 use super::input::{AdminCommand, Input, Shedding};
+use super::moderation::{Ban, Target};
 use super::mutation::mutated;
 use super::notice::Notice;
 use super::outbox::{Outbox, RoomOutput};
@@ -30,9 +32,9 @@ use super::output::{DtlsRequest, MediaSink, Output};
 use super::path::Path;
 use super::recordings::{Recording, RecordingOutput, Recordings};
 use super::room::{Room, RoomInput, unknown_participant};
-use super::room_options::{RecordingPolicy, RoomChange, RoomOptions};
+use super::room_options::{RoomChange, RoomOptions};
 use super::settings::Settings;
-use super::stats::{RoomSnapshot, Snapshot};
+use super::stats::{BanSnapshot, RoomSnapshot, Snapshot};
 use super::timers::{Deadline, DeadlineHeap, Timer};
 use super::totals::Totals;
 use crate::wire::classify::{DatagramKind, classify};
@@ -114,6 +116,8 @@ pub struct Sfu {
     datagrams_unknown: u64,
     totals: Totals,
     recordings: Recordings,
+    /// Who stays out of rooms that are not there.
+    bans: RememberedBans,
     /// What has happened and nobody has taken yet; `None` if nobody wants to know.
     happened: Option<VecDeque<Happened>>,
     /// What became of the last operation.
@@ -162,6 +166,7 @@ impl Sfu {
             datagrams_unknown: 0,
             totals: Totals::default(),
             recordings: Recordings::default(),
+            bans: RememberedBans::default(),
             happened: None,
             operated: Ok(()),
             notices: VecDeque::new(),
@@ -315,6 +320,14 @@ impl Sfu {
         self.rooms.get(key.0).map(|entry| entry.room.snapshot(now))
     }
 
+    /// Returns who stays out of a room, whether it is there or not; `None` if it is not, and nobody is banned from it.
+    pub fn bans(&self, now: Instant, id: &RoomId) -> Option<Vec<BanSnapshot>> {
+        match self.rooms_by_id.get(id) {
+            Some(key) => self.rooms.get(key.0).map(|entry| entry.room.bans().snapshot(now)),
+            None => self.bans.snapshot(now, id),
+        }
+    }
+
     /// Sets what is filled up with padding on somebody's first transport, and how much more than the estimate could be sent
     /// there; bits per second, 0 for none. For tests and tools: the room steers this itself, and no recording has it.
     pub fn steer_by_hand(&mut self, id: &RoomId, who: ParticipantId, padding_bps: u64, wants_more_bps: u64) {
@@ -461,8 +474,21 @@ impl Sfu {
     fn operate_room(&mut self, id: &RoomId, moderation: Moderation) {
         match self.rooms_by_id.get(id).copied() {
             Some(room) => self.handle_room(room, RoomInput::Operate(moderation), None),
-            None => self.operated = Err(no_such_room()),
+            None => self.operated = self.operate_absent(id, &moderation),
         }
+    }
+
+    /// Carries out what can be done to a room that is not there: somebody can be banned from it for a time, and be let in
+    /// again.
+    fn operate_absent(&mut self, id: &RoomId, moderation: &Moderation) -> Result<(), Refusal> {
+        match moderation {
+            Moderation::Ban(Ban { target: Target::Identity(identity), lasts: Some(lasts), .. }) => {
+                self.bans.ban(self.now, id, Mark::Identity(identity.clone()), *lasts);
+            }
+            Moderation::LiftBans(named) if self.bans.lift(id, named.as_deref()) => {}
+            _ => return Err(no_such_room()),
+        }
+        Ok(())
     }
 
     /// Whether somebody has joined by a connection, or waits on it to be let in.
@@ -493,7 +519,11 @@ impl Sfu {
         if let Some(&room) = self.rooms_by_id.get(id) {
             return Ok(room);
         }
-        if grants.create { self.make(id, RecordingPolicy::ByName) } else { Err(no_such_room()) }
+        if grants.create || self.settings.known_rooms.contains_key(id) {
+            self.make(id, self.known(id))
+        } else {
+            Err(no_such_room())
+        }
     }
 
     fn check_open(&self) -> Result<(), Refusal> {
@@ -513,20 +543,28 @@ impl Sfu {
         RoomOptions::default()
             .changed(&change)
             .map_err(|rule| Refusal::new(RefusalCode::PayloadTooLarge, rule, "say less"))?;
-        let (room, change) = match self.rooms_by_id.get(id) {
-            Some(&room) => (room, change),
+        match self.rooms_by_id.get(id) {
+            Some(&room) => self.configure(room, change),
             None => {
                 self.check_open()?;
-                let room = self.make(id, change.recording.unwrap_or_default())?;
-                (room, change.made_ahead(self.settings.empty_timeout))
+                let change = self.known(id).then(change).made_ahead(self.settings.empty_timeout);
+                self.make(id, change).map(|_| ())
             }
-        };
+        }
+    }
+
+    fn configure(&mut self, room: RoomKey, change: RoomChange) -> Result<(), Refusal> {
         self.handle_room(room, RoomInput::Operate(Moderation::Configure(change)), None);
         std::mem::replace(&mut self.operated, Ok(()))
     }
 
-    /// Makes a room that is not there.
-    fn make(&mut self, id: &RoomId, policy: RecordingPolicy) -> Result<RoomKey, Refusal> {
+    /// Returns what the operator has set for rooms of that name, whenever one is made.
+    fn known(&self, id: &RoomId) -> RoomChange {
+        self.settings.known_rooms.get(id).cloned().unwrap_or_default()
+    }
+
+    /// Makes a room that is not there, with this set for it.
+    fn make(&mut self, id: &RoomId, change: RoomChange) -> Result<RoomKey, Refusal> {
         // When the server is full, a room that only waits for people who may never come back makes way.
         if self.rooms.len() >= self.settings.rooms_max {
             self.end_longest_empty();
@@ -541,10 +579,8 @@ impl Sfu {
         let tag = tag(self.rooms_made);
         self.rooms_made = self.rooms_made.wrapping_add(1);
         let key = RoomKey(self.rooms.vacant_key());
-        let recording = match policy {
-            RecordingPolicy::ByName => self.recordings.begin(self.now, key, id, &tag, &self.settings),
-            RecordingPolicy::Never => None,
-        };
+        let policy = change.recording.unwrap_or_default();
+        let recording = self.recordings.begin(self.now, key, id, &tag, policy, &self.settings);
         let room = Room::new(self.now, id.clone(), tag, Rc::clone(&self.settings));
         self.rooms.insert(Entry {
             room,
@@ -563,6 +599,13 @@ impl Sfu {
         self.outbox.happenings.push(Happening::RoomStarted);
         self.note_happenings(key);
         debug!(room = %id, "room made");
+        let bans = self.bans.take(self.now, id);
+        if !bans.is_empty() {
+            self.handle_room(key, RoomInput::KeepOut(bans), None);
+        }
+        if change != RoomChange::default() {
+            self.configure(key, change)?;
+        }
         Ok(key)
     }
 
@@ -699,6 +742,7 @@ impl Sfu {
             let entry = &mut self.rooms[key.0];
             entry.collect_totals(&mut self.totals);
             self.outbox.happenings.push(Happening::RoomFinished(entry.traffic));
+            self.bans.keep(self.now, entry.room.id(), entry.room.bans());
         }
         self.note_happenings(key);
         let entry = &mut self.rooms[key.0];
@@ -721,11 +765,27 @@ impl Sfu {
             self.dirty.retain(|other| *other != key);
             self.with_audio.retain(|other| *other != key);
             debug!(room = %entry.room.id(), "room ended");
+            if self.rooms.is_empty() {
+                self.give_back();
+            }
         } else {
             // After every step, because any step can move it.
             entry.deadline = entry.room.deadline();
             self.deadlines.set(key, entry.deadline);
         }
+    }
+
+    /// Gives back the memory that more rooms and people than there are now have needed.
+    fn give_back(&mut self) {
+        self.rooms.shrink_to_fit();
+        self.connections.shrink_to_fit();
+        self.waiting.shrink_to_fit();
+        self.handshakes.shrink_to_fit();
+        self.addresses.give_back();
+        self.demux.give_back();
+        self.dirty.shrink_to_fit();
+        self.with_audio.shrink_to_fit();
+        self.queued.shrink_to_fit();
     }
 
     /// Takes note of where somebody is. An address can be forged: it is not taken from somebody who is there by a check alone.

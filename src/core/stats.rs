@@ -10,6 +10,7 @@ use super::command::MediaKind;
 use super::event::TrackInfo;
 use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
+use super::moderation::Target;
 use super::path::Path;
 use super::profile::Profile;
 use super::quality::{Mos, Quality, Score};
@@ -312,6 +313,16 @@ pub struct RoomSnapshot {
     pub bans: Vec<BanSnapshot>,
     /// Its members, in the order of joining.
     pub participants: Vec<ParticipantSnapshot>,
+}
+
+impl RoomSnapshot {
+    /// Returns somebody in it; the first of those who have the same identity.
+    pub fn member(&self, who: &Target) -> Option<&ParticipantSnapshot> {
+        self.participants.iter().find(|one| match who {
+            Target::Id(id) => one.participant == *id,
+            Target::Identity(identity) => one.profile.identity.as_ref() == Some(identity),
+        })
+    }
 }
 
 /// All rooms, and counts of the whole server.

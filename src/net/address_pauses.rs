@@ -50,6 +50,7 @@ impl AddressPauses {
         if self.records.len() >= self.sweep_at {
             self.records.retain(|_, record| now < record.last + REMEMBERED_FOR);
             self.sweep_at = (self.records.len() * 2).max(SWEEP_AT_LEAST);
+            self.records.shrink_to(self.sweep_at);
         }
         let fresh = Record { cuts: 0, pauses: 0, last: now, paused_until: None };
         let record = self.records.entry(host).or_insert(fresh);

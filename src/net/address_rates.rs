@@ -32,6 +32,8 @@ impl AddressRates {
             self.allowances.retain(|_, allowance| !allowance.is_full(now));
             // Not again before as many more have come: a sweep looks at all.
             self.sweep_at = (self.allowances.len() * 2).max(SWEEP_AT_LEAST);
+            // What a flood from many addresses took is given back.
+            self.allowances.shrink_to(self.sweep_at);
         }
         let (per_second, burst) = (self.per_second, self.burst);
         let allowance = self.allowances.entry(host).or_insert_with(|| Allowance::new(per_second, burst, now));
@@ -76,5 +78,6 @@ mod tests {
         }
         rates.take(now + Duration::from_secs(3), anna, 1.0);
         assert_eq!(rates.allowances.len(), 1, "the others have not been seen for long enough");
+        assert!(rates.allowances.capacity() < 4 * SWEEP_AT_LEAST);
     }
 }

@@ -20,7 +20,7 @@ use super::address_rates::host_of;
 use super::api::{ApiCall, ApiRequest, answers};
 use super::audit::Actor;
 use super::front::router::Route;
-use super::front::{Asking, Entry, Front, Reach, WhipOutcome, WhipRequests};
+use super::front::{Asking, Entry, Front, LiveKitOutcome, Reach, WhipOutcome, WhipRequests};
 use super::http::message::{Request, Response};
 use super::ledger::Ledger;
 use super::load_shedding::LoadShedding;
@@ -34,12 +34,13 @@ use super::startup::{BoundAddresses, CoreSeed, SetLogLevel};
 use super::tcp::connection::{Next, Standing};
 use super::traces::keeper::TraceKeeper;
 use super::view::ServerView;
-use super::{clock, entropy, token};
+use super::{clock, entropy, token, twirp};
 use crate::core::command::Join;
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::{AdminCommand, Admission};
 use crate::core::moderation::Moderation;
+use crate::core::room_options::{RecordingPolicy, RoomChange};
 use crate::core::timers::STOOD_STILL;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
@@ -355,6 +356,15 @@ impl EventLoop {
                 Ok(()) => return,
                 Err(response) => response,
             },
+            Route::LiveKit(target) => match self.front.answer_livekit(now, place, &request, target) {
+                LiveKitOutcome::Answer(response) => response,
+                LiveKitOutcome::Upgraded(demand) => {
+                    if let Some((id, demand)) = demand {
+                        self.feed_demand(now, id, demand);
+                    }
+                    return;
+                }
+            },
             Route::Health => health::answer(self.view(now)),
             Route::Live => health::live(),
             Route::Ready => health::ready(self.view(now)),
@@ -373,6 +383,11 @@ impl EventLoop {
                 details = call.asked.details();
                 actor = call.authority.as_ref().map(|authority| Asking::BackEnd(authority.by.clone()));
                 self.serve_back_end(now, call)
+            }
+            Route::RoomService(call) => {
+                details = call.details();
+                actor = call.by().map(Asking::BackEnd);
+                self.serve_room_service(now, &call)
             }
             Route::Whip(target) => {
                 let Self { front, shard, .. } = self;
@@ -447,16 +462,33 @@ impl EventLoop {
             ApiRequest::IssueToken(issue) => {
                 answers::issue(&self.front.config.gate, call.authority.as_ref(), *issue)
             }
-            ApiRequest::MakeRoom(room, change) => match room.map_or_else(entropy::room_id, Ok) {
-                Ok(room) => answers::made(&room, self.shard.make_room(now, &room, *change)),
-                Err(error) => {
-                    Response::problem(503, &format!("the server has no randomness: {error}"), "name the room")
-                }
-            },
+            ApiRequest::MakeRoom(room, change) => self.make_room(now, room, *change),
             ApiRequest::EndRoom(room) => answers::done(self.shard.operate(now, &room, Moderation::End)),
             ApiRequest::Operate(room, moderations) => {
                 let mut each = moderations.into_iter();
                 answers::done(each.try_for_each(|moderation| self.shard.operate(now, &room, moderation)))
+            }
+        }
+    }
+
+    fn serve_room_service(&mut self, now: Instant, call: &twirp::Call) -> Response {
+        self.ledger.collect(&mut self.shard.sfu);
+        let checked = call.check(self.view(now));
+        let outcome = checked.and_then(|()| call.carry_out(now, &mut self.shard));
+        // A room that was made has its id only from here on.
+        self.ledger.collect(&mut self.shard.sfu);
+        call.answer(self.view(now), outcome)
+    }
+
+    /// Makes a room ahead of time for a back end or an operator, or changes one that is there.
+    fn make_room(&mut self, now: Instant, room: Option<RoomId>, change: RoomChange) -> Response {
+        if change.recording == Some(RecordingPolicy::Always) && self.front.config.record.is_none() {
+            return recordings::no_place_for_traces();
+        }
+        match room.map_or_else(entropy::room_id, Ok) {
+            Ok(room) => answers::made(&room, self.shard.make_room(now, &room, change)),
+            Err(error) => {
+                Response::problem(503, &format!("the server has no randomness: {error}"), "name the room")
             }
         }
     }
@@ -494,7 +526,7 @@ impl EventLoop {
     /// Hands a front end's demand to the core, with what only the shell knows.
     fn feed_demand(&mut self, now: Instant, connection: ConnectionId, demand: Demand) {
         let input = match demand {
-            Demand::Join { request, room, name, auto_subscribe, lifeline, ticket } => {
+            Demand::Join { request, room, name, auto_subscribe, lifeline, layout, ticket } => {
                 if !self.front.may_join(now, connection) {
                     return self.refuse_join(now, connection, (request, refusals::joins_too_fast()));
                 }
@@ -512,8 +544,16 @@ impl EventLoop {
                     return self.deliver(now, connection, &Event::Refused(request, refusal));
                 };
                 let Admitted { room, host, admission } = admitted;
-                let join =
-                    Join { room, profile, auto_subscribe, lifeline, grants, is_invited, host: Some(host) };
+                let join = Join {
+                    room,
+                    profile,
+                    auto_subscribe,
+                    lifeline,
+                    layout,
+                    grants,
+                    is_invited,
+                    host: Some(host),
+                };
                 Input::Join { connection, request, host: Some(host), admission, join }
             }
             Demand::Resume { request, resume } => {
@@ -591,7 +631,7 @@ impl EventLoop {
                 let Some((id, event)) = shard.next_event(now, &mut front.connections, scratch) else { break };
                 self.deliver(now, id, &event);
             }
-            let demands = self.front.whip.take_demands();
+            let demands = self.front.take_demands();
             let is_quiet = demands.is_empty();
             for (id, demand) in demands {
                 self.feed_demand(now, id, demand);

@@ -5,6 +5,7 @@
 //! front holds the front ends and moves their bytes. It never calls the core: demands go to the event loop, which feeds
 //! them to the core, and events come from there.
 
+mod livekit;
 pub mod router;
 mod whip;
 
@@ -14,6 +15,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
+pub use self::livekit::LiveKitOutcome;
 use self::router::Route;
 pub use self::whip::{WhipOutcome, WhipRequests};
 use super::address::Candidates;
@@ -23,17 +25,19 @@ use super::audit::{Actor, Audit};
 use super::client_origin::ClientOrigin;
 use super::clock;
 use super::http::assets::Assets;
-use super::http::client::Client;
+use super::http::client::Client as HttpClient;
 use super::http::message::{Request, Response};
 use super::http::{cors, origin, plain_http};
+use super::identity_rates::IdentityRates;
 use super::operator::admin;
 use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
 use super::tcp::connection::Connection;
 use super::tcp::connections::Connections;
-use super::tcp::web_socket::{self, Incoming};
+use super::tcp::web_socket::{self, Client, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
+use super::twirp;
 use super::whip_sessions::{Answered, WhipSessions};
 use crate::access::{AuthMode, Denied, Pass, SIGNATURE_FIELD, Signatures, Signed};
 use crate::core::event::{Event, Refusal};
@@ -90,6 +94,8 @@ pub struct Front {
     /// Counts of requests and messages.
     pub counters: ShellCounters,
     assets: Assets,
+    /// How often each identity may join, and what it may send.
+    identities: IdentityRates,
     /// How often each address may join.
     joins: AddressRates,
     /// How often each address may resume, which is news for a whole room as well. Apart from joins, so that a network whose
@@ -97,6 +103,8 @@ pub struct Front {
     resumes: AddressRates,
     /// How many requests each address may make.
     requests: AddressRates,
+    /// How many requests beyond that are only refused.
+    refused_requests: AddressRates,
     /// How many wrong tokens each address may show before its clients count as cut.
     wrong_tokens_of_address: AddressRates,
     /// How many bytes of session descriptions each address may have read: what an offer costs goes by its length.
@@ -113,6 +121,8 @@ pub struct Front {
     refusals_noted: Allowance,
     /// The signatures of requests that were verified lately.
     signatures: Signatures,
+    /// What front ends have asked of the core beside the first thing, by connection.
+    demands: Vec<(ConnectionId, Demand)>,
 }
 
 impl Front {
@@ -126,8 +136,10 @@ impl Front {
         let joins = AddressRates::new(config.joins_per_second, config.joins_burst);
         let resumes = AddressRates::new(config.joins_per_second, config.joins_burst);
         let requests = AddressRates::new(config.requests_per_second, config.requests_burst);
+        let refused_requests = AddressRates::new(config.requests_per_second, config.requests_burst);
         let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
         Self {
+            identities: IdentityRates::new(&config),
             config,
             connections,
             certificates,
@@ -137,6 +149,7 @@ impl Front {
             joins,
             resumes,
             requests,
+            refused_requests,
             wrong_tokens_of_address: AddressRates::new(
                 WRONG_TOKENS_PER_SECOND,
                 WRONG_TOKENS_OF_ADDRESS_AT_ONCE,
@@ -148,6 +161,7 @@ impl Front {
             audit,
             refusals_noted: Allowance::new(REFUSALS_NOTED_PER_SECOND, REFUSALS_NOTED_AT_ONCE, clock::now()),
             signatures: Signatures::default(),
+            demands: Vec::new(),
         }
     }
 
@@ -158,7 +172,7 @@ impl Front {
         };
         let is_management = connection.is_management;
         let peer = connection.peer.ip();
-        let client = Client::of(request, peer, connection.is_tls(), &self.config.trusted_proxies);
+        let client = HttpClient::of(request, peer, connection.is_tls(), &self.config.trusted_proxies);
         // The client of a trusted proxy is known only now.
         if client.is_forwarded && !self.connections.count_for(place, client.ip, &self.config) {
             return Route::Answer(Response::too_many_connections());
@@ -171,7 +185,7 @@ impl Front {
             return Route::Answer(Response::paused());
         }
         if !self.requests.take(now, host, 1.0) {
-            return Route::Answer(Response::too_many_requests());
+            return self.refuse_one_more(now, place, host);
         }
         let is_local = peer.to_canonical().is_loopback() && !request.is_proxied();
         if !origin::host_is_ours(request, &self.config.hosts, is_local) {
@@ -191,6 +205,11 @@ impl Front {
                 Err(refused) => return Route::Answer(refused),
             }
         }
+        if let Route::RoomService(call) = &mut route
+            && let Err(refused) = call.authorize(request, &self.config.gate)
+        {
+            return Route::Answer(refused);
+        }
         let is_restricted = match route {
             Route::Metrics => !self.config.metrics_public,
             Route::Admin(_) => true,
@@ -201,12 +220,24 @@ impl Front {
         {
             return Route::Answer(refused);
         }
-        if matches!(route, Route::Admin(_) | Route::Api(_))
+        if matches!(route, Route::Admin(_) | Route::Api(_) | Route::RoomService(_))
             && let Err(refused) = self.check_signature(request)
         {
             return Route::Answer(refused);
         }
         route
+    }
+
+    /// Refuses a request of an address that has made too many, and closes the connection: thousands of refusals a second
+    /// are no less work than pages. Whoever goes on at twice the rate that is allowed counts as cut.
+    fn refuse_one_more(&mut self, now: Instant, place: usize, host: IpAddr) -> Route {
+        if let Some(connection) = self.connections.at(place) {
+            connection.finish_http(now);
+        }
+        if !self.refused_requests.take(now, host, 1.0) {
+            self.connections.pauses.note_cut(now, host);
+        }
+        Route::Answer(Response::too_many_requests())
     }
 
     /// Checks the signature of a request that changes something, if it needs one.
@@ -235,7 +266,7 @@ impl Front {
         by: Option<Asking>,
         details: Value,
     ) {
-        let is_ours = request.path.starts_with("/admin/") || request.path.starts_with("/api/");
+        let is_ours = ["/admin/", "/api/", "/twirp/"].iter().any(|folder| request.path.starts_with(folder));
         // Whoever shows a wrong token is written down by `log_wrong_token`.
         let is_wrong_token = response.status == 401 && request.field("authorization").is_some();
         let is_refused = matches!(response.status, 401 | 403);
@@ -258,9 +289,14 @@ impl Front {
         }
     }
 
-    /// Answers a request for a file of the browser client.
+    /// Answers a request for a file of the browser client. The page learns by a header field whether anybody may join, which it
+    /// says before somebody does.
     pub fn file(&self, request: &Request) -> Response {
-        self.assets.response(request).unwrap_or_else(|| router::not_found(&request.path))
+        let Some(response) = self.assets.response(request) else { return router::not_found(&request.path) };
+        match self.config.gate.mode {
+            AuthMode::Open if request.path == "/" => response.with("Strait-Auth", "open"),
+            _ => response,
+        }
     }
 
     /// Turns the connection of a request into a WebSocket. Returns the refusal if that cannot be.
@@ -330,12 +366,16 @@ impl Front {
         if let Some(parked) = connection.unpark() {
             return Some((parked.session, self.whip.abandon(parked.session, id)?));
         }
-        Some((id, connection.web_socket()?.front_end.lost()?))
+        Some((id, connection.web_socket()?.client.lost()?))
     }
 
     /// Takes something that came on a WebSocket.
     pub fn receive(&mut self, now: Instant, place: usize, incoming: Incoming) -> Option<Demand> {
         let socket = self.connections.at(place)?.web_socket()?;
+        let front_end = match &mut socket.client {
+            Client::Native(front_end) => front_end,
+            Client::LiveKit(_) => return self.receive_of_livekit(now, place, incoming),
+        };
         let reaction = match incoming {
             Incoming::Text(text) => {
                 self.counters.websocket_messages_in += 1;
@@ -343,15 +383,17 @@ impl Front {
                 let host = host_of(socket.origin.client);
                 // Charged before it is parsed, because parsing is what costs.
                 if large > 0 && !self.offered_bytes.take(now, host, large as f64) {
-                    socket.front_end.refuse_long(now, text.as_str())
+                    front_end.refuse_long(now, text.as_str())
                 } else {
-                    socket.front_end.receive(now, text.as_str())
+                    let identity = front_end.identity();
+                    let all = identity.map(|identity| self.identities.sent_by(now, identity));
+                    front_end.receive_of(now, text.as_str(), all)
                 }
             }
-            Incoming::Binary => socket.front_end.refuse_binary(now),
-            Incoming::Control => socket.front_end.receive_control(now),
+            Incoming::Binary(_) => front_end.refuse_binary(now),
+            Incoming::Control => front_end.receive_control(now),
             Incoming::TooLarge => {
-                let reaction = socket.front_end.refuse_too_large();
+                let reaction = front_end.refuse_too_large();
                 self.react(now, place, reaction);
                 return self.finish_web_socket(now, place);
             }
@@ -369,8 +411,25 @@ impl Front {
     /// they are called `name` unless their token says another.
     ///
     /// # Errors
-    /// Nothing lets them in.
+    /// Nothing lets them in, or whoever has their identity has joined too often.
     pub fn admit(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        room: Option<RoomId>,
+        name: String,
+        ticket: Ticket,
+    ) -> Result<Entry, Refusal> {
+        let entry = self.read_ticket(now, id, room, name, ticket)?;
+        match &entry.profile.identity {
+            Some(identity) if !self.identities.may_join(now, identity) => {
+                Err(refusals::identity_joins_too_fast())
+            }
+            _ => Ok(entry),
+        }
+    }
+
+    fn read_ticket(
         &mut self,
         now: Instant,
         id: ConnectionId,
@@ -430,10 +489,18 @@ impl Front {
             return None;
         }
         let place = self.connections.place_of(id)?;
-        let socket = self.connections.at(place)?.web_socket()?;
-        let reaction = socket.front_end.refuse_join(now, request.as_ref(), refusal);
         self.connections.touch(place);
-        self.conclude(now, place, reaction)
+        let socket = self.connections.at(place)?.web_socket()?;
+        match &mut socket.client {
+            Client::Native(front_end) => {
+                let reaction = front_end.refuse_join(now, request.as_ref(), refusal);
+                self.conclude(now, place, reaction)
+            }
+            Client::LiveKit(front_end) => {
+                let reaction = front_end.refuse_join(refusal);
+                self.react_to_livekit(now, place, reaction)
+            }
+        }
     }
 
     /// Carries out what a front end wants after a message. Returns what it wants from the core.
@@ -458,7 +525,7 @@ impl Front {
         debug!(connection = connection.id.0, peer = %connection.peer, "the client does not read: dropped");
         let id = connection.id;
         let socket = connection.web_socket()?;
-        let demand = socket.front_end.lost();
+        let demand = socket.client.lost();
         socket.close(now, Close::TooSlow);
         connection.finish_web_socket(now);
         Some((id, demand?))
@@ -528,18 +595,6 @@ impl Front {
             .unwrap_or_default();
         let is_self_signed = self.certificates.is_self_signed();
         let is_open = self.config.gate.mode == AuthMode::Open;
-        let server = ServerFacts { ice_servers: &ice_servers, is_self_signed, is_open };
-        let text = match &self.said_last {
-            // What everybody in a room is told comes here for one after the other.
-            Some((said, text)) if said == event => text.clone(),
-            _ => {
-                let text = native::encode_event(event, server);
-                if is_for_many(event) {
-                    self.said_last = Some((event.clone(), text.clone()));
-                }
-                text
-            }
-        };
         match event {
             Event::Resumed(_, resumed) if socket.pass.is_none() => {
                 socket.pass = Pass::of_resumed(&resumed.joined);
@@ -553,7 +608,24 @@ impl Front {
             }
             _ => {}
         }
-        let reaction = socket.front_end.told(event, text);
+        if let Client::LiveKit(front_end) = &mut socket.client {
+            let reaction = front_end.event(event, &ice_servers);
+            return self.deliver_to_livekit(now, (id, place), reaction);
+        }
+        let server = ServerFacts { ice_servers: &ice_servers, is_self_signed, is_open };
+        let text = match &self.said_last {
+            // What everybody in a room is told comes here for one after the other.
+            Some((said, text)) if said == event => text.clone(),
+            _ => {
+                let text = native::encode_event(event, server);
+                if is_for_many(event) {
+                    self.said_last = Some((event.clone(), text.clone()));
+                }
+                text
+            }
+        };
+        let Client::Native(front_end) = &mut socket.client else { return };
+        let reaction = front_end.told(event, text);
         self.react(now, place, reaction);
         self.connections.touch(place);
     }
@@ -573,6 +645,13 @@ impl Front {
             let response = whip::response(&parked.request, answered, &ice_servers);
             self.respond(place, &parked.request, &response);
         }
+    }
+
+    /// Takes what front ends have asked of the core since the last call, beside what was returned.
+    pub fn take_demands(&mut self) -> Vec<(ConnectionId, Demand)> {
+        let mut demands = std::mem::take(&mut self.demands);
+        demands.extend(self.whip.take_demands());
+        demands
     }
 
     /// Carries out what a front end wants for its connection. Returns what it wants from the core.
@@ -596,14 +675,18 @@ impl Front {
     fn goodbye(&mut self, place: usize, code: Option<u16>) -> Option<Demand> {
         let connection = self.connections.at(place)?;
         debug!(connection = connection.id.0, peer = %connection.peer, ?code, "the client closes its WebSocket");
-        connection.web_socket()?.front_end.goodbye(code)
+        match &mut connection.web_socket()?.client {
+            Client::Native(front_end) => front_end.goodbye(code),
+            // Its clients say so in a message if they leave.
+            Client::LiveKit(front_end) => front_end.lost(),
+        }
     }
 
     /// Reads nothing more from a WebSocket; what is queued is still written.
     fn finish_web_socket(&mut self, now: Instant, place: usize) -> Option<Demand> {
         let connection = self.connections.at(place)?;
         let id = connection.id;
-        let demand = connection.web_socket().and_then(|socket| socket.front_end.lost());
+        let demand = connection.web_socket().and_then(|socket| socket.client.lost());
         connection.finish_web_socket(now);
         if demand.is_some() {
             debug!(connection = id.0, "signalling connection lost");
@@ -623,7 +706,7 @@ pub enum Asking {
 
 /// Returns whether a request changes nothing, whatever it asks for (RFC 9110 §9.2.1).
 fn is_reading(request: &Request) -> bool {
-    matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+    matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS") || twirp::is_reading(&request.path)
 }
 
 /// What somebody gets who is let in.

@@ -29,6 +29,7 @@ mod front;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod identity_rates;
 mod ledger;
 mod load_shedding;
 mod network;
@@ -49,6 +50,7 @@ mod tls;
 mod token;
 mod traces;
 mod turn;
+mod twirp;
 pub mod udp;
 mod view;
 mod webhooks;

@@ -5,7 +5,7 @@
 //! waiting. Queues are bounded; what does not fit is dropped, counted and told.
 
 mod delivery;
-mod event;
+pub mod event;
 mod post;
 mod url;
 

@@ -113,10 +113,11 @@ impl World {
     }
 
     fn opened(&self) -> Vec<&str> {
-        let label = |event| {
-            if let &ChannelEvent::Opened { ref label, .. } = event { Some(label.as_str()) } else { None }
-        };
-        self.events.iter().filter_map(label).collect()
+        let labels = self.events.iter().filter_map(|event| match event {
+            ChannelEvent::Opened { label, .. } => Some(label.as_str()),
+            _ => None,
+        });
+        labels.collect()
     }
 
     /// Returns the messages that the server has heard on a channel.

@@ -1,6 +1,6 @@
 //! What a front end wants from the core, whatever protocol its client speaks.
 
-use crate::core::command::{Command, Lifeline, Resume};
+use crate::core::command::{Command, Layout, Lifeline, Resume};
 use crate::core::grants::Grants;
 use crate::core::ids::{RequestId, RoomId};
 use crate::core::profile::Profile;
@@ -38,6 +38,8 @@ pub enum Demand {
         auto_subscribe: bool,
         /// What keeps the participant in the room.
         lifeline: Lifeline,
+        /// How answers to them are laid out.
+        layout: Layout,
         /// By what they come in.
         ticket: Ticket,
     },

@@ -4,6 +4,7 @@
 
 pub mod allowance;
 mod demand;
+pub mod livekit;
 pub mod native;
 pub mod whip;
 

@@ -22,7 +22,7 @@ use crate::core::ids::{RequestId, RoomId};
 pub use close::Close;
 pub use code::{CODES, code_from_text, code_text, is_fatal};
 pub use encode::{encode_event, encode_pong, encode_refusal, encode_token};
-pub use front_end::{FrontEnd, Limits, Reaction, entered};
+pub use front_end::{FrontEnd, Limits, Reaction, SharedAllowance, entered};
 pub use messages::{IceServer, ServerFacts};
 pub use parse::parse;
 

@@ -90,7 +90,7 @@ fn quotable(text: &str) -> String {
 }
 
 /// Returns the lines of a description, without line ends.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').map(|line| line.trim_end_matches('\r')).filter(|line| !line.is_empty())
 }
 

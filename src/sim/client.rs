@@ -25,6 +25,7 @@ use super::plan::PersonPlan;
 use super::sdp::{Numbering, Section};
 use crate::core::command::{Command, Join, MediaKind, PublicationRequest, Resume, Source, Wish};
 use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
+use crate::core::grants::Sources;
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::input::{DtlsEvent, SrtpProfile};
 use crate::core::media::srtp::{SrtpReceiver, SrtpSender, contexts};
@@ -280,6 +281,8 @@ pub struct Endpoint {
     /// The publications in the last offer.
     offered: Vec<PublicationRequest>,
     muted: BTreeSet<Source>,
+    /// What they may publish, as they were told.
+    granted: Sources,
     /// Whether they go on sending while muted, as a misbehaving client may.
     stubborn: bool,
     own_tracks: BTreeMap<Source, TrackId>,
@@ -330,6 +333,7 @@ impl Endpoint {
             received: Received::default(),
             connected: false,
             closed: false,
+            granted: Sources::ALL,
             leaves: false,
             numbering,
             seed,

@@ -70,6 +70,12 @@ pub enum Deed {
     HelloAgain,
     /// They send everyone a message.
     Data,
+    /// They are banned for that long, µs.
+    Ban(Micros),
+    /// They may publish a source no longer, or again.
+    MayPublish(Source, bool),
+    /// Whoever comes to the room has to wait until somebody lets them in, or not any longer.
+    GuardDoor(bool),
 }
 
 const SOURCES: [Source; 4] = [Source::Microphone, Source::Camera, Source::Screen, Source::ScreenAudio];
@@ -189,6 +195,30 @@ impl Deed {
         steps
     }
 
+    /// Draws what a back end does to people and to the room. All of it is over a second before `until`.
+    pub fn draw_moderation(dice: &mut Dice, people: usize, until: Micros) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for _ in 0..dice.among(1..4) {
+            let at = dice.among(SECOND / 2..until - 3 * SECOND);
+            let long = dice.among(SECOND / 5..until - SECOND - at);
+            let who = dice.among(0..people as u64) as usize;
+            let source = dice.pick(&SOURCES[..2]);
+            let mut add = |at, deed| steps.push(Step { at, who, deed });
+            match dice.among(0..3) {
+                0 => add(at, Self::Ban(long)),
+                1 => {
+                    add(at, Self::MayPublish(source, false));
+                    add(at + long, Self::MayPublish(source, true));
+                }
+                _ => {
+                    add(at, Self::GuardDoor(true));
+                    add(at + long, Self::GuardDoor(false));
+                }
+            }
+        }
+        steps
+    }
+
     /// Returns the deed in words that follow the person's name.
     pub fn describe(&self) -> String {
         let ms = |at: &Micros| format!("{} ms", at / 1000);
@@ -240,6 +270,12 @@ impl Deed {
             Self::Replay => "has packets replayed from elsewhere".into(),
             Self::HelloAgain => "begins the handshake again".into(),
             Self::Data => "sends a message to all".into(),
+            Self::Ban(long) => format!("is banned for {}", ms(long)),
+            Self::MayPublish(source, may) => {
+                format!("may publish {source:?} {}", if *may { "again" } else { "no longer" })
+            }
+            Self::GuardDoor(true) => "sees that people have to wait at the door".into(),
+            Self::GuardDoor(false) => "sees that people need not wait at the door any more".into(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The network between clients and server, which loses, delays, duplicates and reorders datagrams. Each direction of
 //! each person's access is a [`Link`] with its own dice.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::dice::Dice;
 
@@ -26,6 +26,11 @@ pub fn seconds(at: Micros) -> String {
 /// Returns the server's address.
 pub fn server_address() -> SocketAddr {
     SocketAddr::from(([10, 9, 9, 9], 7443))
+}
+
+/// Returns the address by which somebody can be banned, wherever they move.
+pub fn host_of(person: usize) -> IpAddr {
+    IpAddr::from([10, 77, (person / 256) as u8, (person % 256) as u8])
 }
 
 /// How good one direction of somebody's access is.

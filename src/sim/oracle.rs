@@ -8,6 +8,7 @@ mod due;
 mod egress;
 mod feedback;
 mod layered;
+mod moderated;
 mod numbers;
 mod reach;
 mod speech;
@@ -185,6 +186,8 @@ pub struct Oracle {
     gone_now: BTreeSet<u64>,
     /// When each encoding of a simulcast was last asked for a key frame, by SSRC.
     asked_encodings: BTreeMap<u32, Micros>,
+    /// What moderators have done.
+    moderated: moderated::Moderated,
     /// What is said in the room.
     floor: speech::Floor,
     /// The difference between each publisher's capture times and the server's wall clock, µs, from their first report.
@@ -224,6 +227,7 @@ impl Oracle {
             observed: BTreeSet::new(),
             gone_now: BTreeSet::new(),
             asked_encodings: BTreeMap::new(),
+            moderated: moderated::Moderated::default(),
             floor: speech::Floor::default(),
             clocks: BTreeMap::new(),
             slack,
@@ -376,6 +380,7 @@ impl Oracle {
             | Command::Pin { .. }
             | Command::UpdateProfile(_)
             | Command::Report { .. }
+            | Command::ReserveTrack(_)
             | Command::Leave
             | Command::Moderate(_) => {}
         }

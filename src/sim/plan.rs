@@ -22,6 +22,8 @@ pub const CALM_OF_ENGINES: Micros = 20 * SECOND;
 /// Out of 100 worlds, so many have bottlenecks, and in so many pictures are sent in several sizes.
 const LINED_PERCENT: u32 = 20;
 const LAYERED_PERCENT: u32 = 20;
+/// And in so many a back end moderates.
+const MODERATED_PERCENT: u32 = 20;
 
 /// The kind of people's endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -141,6 +143,10 @@ impl Plan {
         let mut steps = Deed::draw_all(&mut dice, count as usize, heals_at);
         let mut wishes = Dice::of(seed, "wishes", 0);
         steps.extend(Deed::draw_wishes(&mut wishes, count as usize, heals_at));
+        let mut moderation = Dice::of(seed, "moderation", 0);
+        if moderation.percent(MODERATED_PERCENT) {
+            steps.extend(Deed::draw_moderation(&mut moderation, count as usize, heals_at));
+        }
         steps.sort_by_key(|step| step.at);
         plan.steps = steps.into_iter().enumerate().collect();
         plan
@@ -201,7 +207,14 @@ impl Plan {
             }
         }
         let is_done = |deed: &Deed| {
-            !matches!(deed, Deed::Leap(..) | Deed::NewStream(_) | Deed::SwitchCodec(..) | Deed::HelloAgain)
+            !matches!(
+                deed,
+                Deed::Leap(..)
+                    | Deed::NewStream(_)
+                    | Deed::SwitchCodec(..)
+                    | Deed::HelloAgain
+                    | Deed::MayPublish(..)
+            )
         };
         self.steps.retain(|(_, step)| is_done(&step.deed));
         self

@@ -5,6 +5,7 @@
 
 mod handshakes;
 mod happening;
+mod moderation;
 mod shell;
 mod verdict;
 mod watching;

@@ -262,6 +262,7 @@ impl Replayer {
             RecordedInput::StopWaiting(id) => RoomInput::StopWaiting(*id),
             RecordedInput::Close(reason) => RoomInput::Close(*reason),
             RecordedInput::MakeWay(key) => RoomInput::MakeWay(*key),
+            RecordedInput::KeepOut(bans) => RoomInput::KeepOut(bans.clone().into_owned()),
             RecordedInput::Timeout | RecordedInput::Share => RoomInput::Timeout,
             RecordedInput::Shed(shedding) => RoomInput::Shed(*shedding),
         };

@@ -39,6 +39,7 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
         RecordedInput::StopWaiting(id) => format!("{id}, who waits, has gone"),
         RecordedInput::Close(reason) => format!("the room is closed: {reason:?}"),
         RecordedInput::MakeWay(key) => format!("participant {} makes way for somebody else", key.0),
+        RecordedInput::KeepOut(bans) => format!("{} bans of the room before go on", bans.len()),
         RecordedInput::Timeout => "a deadline has come".to_owned(),
         RecordedInput::Share => "the packets that came are forwarded".to_owned(),
         RecordedInput::Shed(Shedding::NONE) => "there is time to forward all video again".to_owned(),

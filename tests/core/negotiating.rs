@@ -41,6 +41,7 @@ fn told(
         source: *source,
         muted: false,
         encodings: Vec::new(),
+        track: None,
     });
     let command = Command::Offer { sdp, publications: publications.collect() };
     let connection = world.clients[person].connection;

@@ -102,7 +102,7 @@ pub fn eventful(world: &mut World, room: &str) {
     world.run(Duration::from_secs(2));
 }
 
-fn replayed(trace: &[u8], shift: Duration) -> Replayed {
+pub fn replayed(trace: &[u8], shift: Duration) -> Replayed {
     let mut trace = Trace::open(trace, None).expect("a trace");
     replay(&mut trace, Instant::now() + shift, None, &mut []).expect("it can be replayed")
 }

@@ -12,7 +12,7 @@ use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
-use strait::core::command::{Command, Join, Lifeline, PublicationRequest, Source};
+use strait::core::command::{Command, Join, Layout, Lifeline, PublicationRequest, Source};
 use strait::core::event::{Event, RefusalCode};
 use strait::core::grants::Grants;
 use strait::core::ids::{DtlsSession, ParticipantKey, TransportKey};
@@ -95,6 +95,7 @@ impl Hall {
             profile: Profile::named(name),
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
+            layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
             host: None,
@@ -159,6 +160,7 @@ impl Hall {
                 source: *source,
                 muted: false,
                 encodings: Vec::new(),
+                track: None,
             })
             .collect();
         self.negotiating = Some(on);

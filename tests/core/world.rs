@@ -13,7 +13,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RedEncoder, RedundantBlock, RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
 use strait::core::command::{
-    Command, EncodingRequest, Join, Lifeline, Moderation, PublicationRequest, Resume, Source,
+    Command, EncodingRequest, Join, Layout, Lifeline, Moderation, Proof, PublicationRequest, Resume, Source,
 };
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
@@ -198,6 +198,10 @@ pub struct World {
     pub clients: Vec<Client>,
     /// The lifeline of people who join from now on.
     pub lifeline: Lifeline,
+    /// How answers to people are laid out who join from now on.
+    pub layout: Layout,
+    /// The id that was reserved for whatever is published next.
+    pub reserved: Option<TrackId>,
     /// What people who join from now on may do.
     pub grants: Grants,
     /// Whether the tokens of people who join from now on are for that very room.
@@ -346,6 +350,8 @@ impl World {
             now: start,
             clients: Vec::new(),
             lifeline: Lifeline::Signalling,
+            layout: Layout::Slots,
+            reserved: None,
             grants: Grants::OPEN,
             profile: Profile::default(),
             is_invited: false,
@@ -422,6 +428,7 @@ impl World {
             profile: Profile { name: name.to_owned(), ..self.profile.clone() },
             auto_subscribe: true,
             lifeline: self.lifeline,
+            layout: self.layout,
             grants: self.grants,
             is_invited: self.is_invited,
             host: self.host,
@@ -486,7 +493,7 @@ impl World {
         let resume = Resume {
             room: joined.room,
             participant: joined.participant,
-            secret: secret.map_or(joined.secret, str::to_owned),
+            proof: Proof::Secret(secret.map_or(joined.secret, str::to_owned)),
         };
         let request = self.next_request();
         self.input(Recorded::Resume(self.clients[client].connection, request, resume));
@@ -583,11 +590,14 @@ impl World {
     }
 
     fn offer(&mut self, client: usize, sdp: &str, pending: SdpPendingOffer) {
+        let known = &self.clients[client].publications;
+        let is_known = |mid: &Mid| known.iter().any(|publication| *publication.mid == **mid);
         let publications = self.clients[client].sending.iter().map(|(mid, source)| PublicationRequest {
             mid: (&**mid).into(),
             source: *source,
             muted: false,
             encodings: self.clients[client].declared.clone(),
+            track: self.reserved.filter(|_| !is_known(mid)),
         });
         let command = Command::Offer { sdp: sdp.to_owned(), publications: publications.collect() };
         self.clients[client].pending = Some(pending);

@@ -48,6 +48,51 @@ fn steering_tape() -> Vec<u8> {
     tape
 }
 
+/// A field of Protocol Buffers that holds bytes, with a length of at most two bytes.
+fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = [(content.len() & 0x7f) as u8 | 0x80, (content.len() >> 7) as u8];
+    [&[tag << 3 | 2][..], &length, content].concat()
+}
+
+/// What a client of LiveKit says: a request to join, then one message after the other.
+fn livekit() -> Vec<(&'static str, Vec<u8>)> {
+    const WRITTEN: &str = include_str!("../../src/signal/livekit/written_by_livekit.txt");
+    let written = |name: &str| -> Vec<Vec<u8>> {
+        let lines = WRITTEN.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let byte = |hex: &str, at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("a byte");
+        lines.map(|hex| (0..hex.len()).step_by(2).map(|at| byte(hex, at)).collect()).collect()
+    };
+    let tape = |messages: &[Vec<u8>]| {
+        let mut tape = Vec::new();
+        // A request without compression that asks for all tracks.
+        push_bytes(&mut tape, b"EgQSAggB");
+        for message in messages {
+            tape.push(0x18);
+            push_bytes(&mut tape, message);
+        }
+        tape
+    };
+    let sections = ["0", "1"].map(|mid| {
+        format!(
+            "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:{mid}\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n\
+             a=fingerprint:sha-256 {}\r\na=setup:actpass\r\na=sendonly\r\na=rtcp-mux\r\na=msid:- cid{mid}\r\n\
+             a=rtpmap:111 opus/48000/2\r\n",
+            ["00"; 32].join(":")
+        )
+    });
+    let sdp = format!("v=0\r\na=group:BUNDLE 0 1\r\n{}", sections.concat());
+    let offer = field(1, &field(2, sdp.as_bytes()));
+    // A microphone, by its name for it.
+    let track = |cid: &str| field(4, &[field(1, cid.as_bytes()), vec![0x40, 2]].concat());
+    // The first tracks that are reserved have the numbers 0 and 1.
+    let mute = field(5, &[field(1, b"TR_0000000000000"), vec![0x10, 1]].concat());
+    vec![
+        ("every-message", tape(&written("SignalRequest"))),
+        ("two-tracks", tape(&[track("cid1"), track("other"), offer.clone(), mute.clone(), offer.clone()])),
+        ("offer-first", tape(&[offer.clone(), track("cid0"), offer, mute])),
+    ]
+}
+
 /// All seeds.
 pub fn all() -> Vec<Seed> {
     let mut seeds = Vec::new();
@@ -76,6 +121,9 @@ pub fn all() -> Vec<Seed> {
     }
     for (name, text) in CLAIMS {
         add("token", name, text.into());
+    }
+    for (name, tape) in livekit() {
+        add("livekit", name, tape);
     }
     for (name, text) in REQUESTS {
         add("http", name, text.replace('\n', "\r\n").into());

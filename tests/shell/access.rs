@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
 use str0m::media::{Direction, MediaKind};
-use strait::access::{AuthMode, Gate, Key, Pass};
+use strait::access::{AuthMode, Gate, Key, Pass, sign};
 use strait::core::command::Source;
 use strait::core::grants::{Grants, Sources};
 use strait::net::ShellConfig;
 use tungstenite::client::IntoClientRequest;
 
-use crate::support::people::Person;
-use crate::support::whip::{Unanswered, post};
+use crate::support::people::{Endpoint, Person};
+use crate::support::whip::{Unanswered, post, request};
 use crate::support::{Server, config};
 
 fn key(id: &str) -> Key {
@@ -180,4 +181,105 @@ fn whip_and_whep_take_the_same_tokens() {
     assert_eq!(status("/whep/r", &speaker), 403);
     assert_eq!(status("/whip/other", &speaker), 401, "a token for another room");
     assert_eq!(status("/whip/r", &speaker), 201);
+}
+
+/// The claims of somebody who may do everything in the room `r`, in LiveKit's form and in the plain one.
+fn both_forms() -> [Value; 2] {
+    let video = json!({"roomJoin": true, "room": "r", "roomAdmin": true});
+    let permissions = json!(["produce", "consume", "moderate"]);
+    [
+        json!({"iss": "first", "sub": "anna", "exp": now() + 60, "video": video}),
+        json!({"iss": "first", "userId": "anna", "roomId": "r", "exp": now() + 60, "permissions": permissions}),
+    ]
+}
+
+/// Claims of one of the forms with a time changed.
+fn at(claims: &Value, name: &str, time: u64) -> Value {
+    let mut claims = claims.clone();
+    claims[name] = json!(time);
+    claims
+}
+
+/// What a token leads to by each way into the server: the code of the refusal of a join, and the statuses of the upgrade to a
+/// WebSocket, of WHIP, of WHEP and of the API.
+fn by_each_way(server: &Server, token: &str, room: &str) -> (Option<String>, [u16; 4]) {
+    let joined = join(server, room, Some(token));
+    let code = joined["data"]["code"].as_str().map(str::to_owned);
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let upgrade = format!(
+        "GET /ws HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{bearer}\r\n",
+        server.address
+    );
+    let offered = |direction| Unanswered::new(&[MediaKind::Audio], direction).offer;
+    let statuses = [
+        server.request(&upgrade).status,
+        post(server, &format!("/whip/{room}"), &offered(Direction::SendOnly), &bearer).status,
+        post(server, &format!("/whep/{room}"), &offered(Direction::RecvOnly), &bearer).status,
+        request(server, "GET", &format!("/api/v1/rooms/{room}/participants"), &bearer, "").status,
+    ];
+    (code, statuses)
+}
+
+#[test]
+fn tokens_of_each_form_open_every_way_in_and_bad_ones_none() {
+    let server = server();
+    let _somebody = Person::new(&server).ask(
+        "join",
+        json!({"version": 1, "room": "r", "name": "Ben",
+        "token": signed_by("second", &Pass { identity: "ben".into(), ..anna() })}),
+    );
+    let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+    for claims in both_forms() {
+        let good = sign(&claims, &key("first"));
+        assert_eq!(by_each_way(&server, &good, "r"), (None, [101, 201, 201, 200]), "{claims}");
+        let bad = [
+            ("no token", "nonsense".to_owned()),
+            ("signed by another key", sign(&claims, &key("third"))),
+            ("not signed", format!("{}.{}.", part(&json!({"alg": "none", "typ": "JWT"})), part(&claims))),
+            ("expired", sign(&at(&claims, "exp", now() - 61), &key("first"))),
+            ("not valid yet", sign(&at(&claims, "nbf", now() + 90), &key("first"))),
+        ];
+        for (what, token) in bad {
+            let refused = (Some("unauthorized".to_owned()), [401; 4]);
+            assert_eq!(by_each_way(&server, &token, "r"), refused, "{what}: {claims}");
+        }
+        // A WebSocket names no room before somebody joins by it; the API knows who asks, and that they may not.
+        let elsewhere = (Some("unauthorized".to_owned()), [101, 401, 401, 403]);
+        assert_eq!(by_each_way(&server, &good, "other"), elsewhere, "for another room: {claims}");
+    }
+}
+
+#[test]
+fn nobody_does_anything_to_the_track_of_another() {
+    let server = server();
+    let joins = |identity: &str, room: &str| {
+        let pass = Pass { identity: identity.into(), room: room.parse().ok(), ..anna() };
+        let mut person = Person::new(&server);
+        let token = signed_by("first", &pass);
+        let joined = person.ask("join", json!({"version": 1, "name": identity, "token": token}));
+        assert_eq!(joined["type"], "joined", "{joined}");
+        person.joined = joined["data"].clone();
+        person
+    };
+    let mut anna = joins("anna", "r");
+    let _microphone = Endpoint::connect(&mut anna, true);
+    let mut ben = joins("ben", "r");
+    let track = ben.joined["participants"][0]["tracks"][0]["trackId"].clone();
+    assert!(track.is_string(), "{}", ben.joined);
+    for (asked, code) in
+        [("mute", "unknown-track"), ("mute-track", "not-permitted"), ("stop-track", "not-permitted")]
+    {
+        let answer = ben.ask(asked, json!({"trackId": track, "muted": true}));
+        assert_eq!(answer["data"]["code"], code, "{asked}: {answer}");
+    }
+    let _cleo = joins("cleo", "other");
+    let video = json!({"roomAdmin": true, "room": "other"});
+    let token =
+        sign(&json!({"iss": "first", "sub": "back-end", "exp": now() + 60, "video": video}), &key("first"));
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    for (room, status) in [("other", 404), ("r", 403)] {
+        let path = format!("/api/v1/rooms/{room}/tracks/{}", track.as_str().unwrap_or_default());
+        assert_eq!(request(&server, "DELETE", &path, &bearer, "").status, status, "{room}");
+    }
 }

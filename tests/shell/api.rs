@@ -121,6 +121,12 @@ fn who_has_no_token_for_it_is_told_as_the_reference_says() {
         assert!(answer.text().contains(word), "{}", answer.text());
         assert_described(&reference, "GET", pattern, status, &answer.text());
     }
+    for (method, path) in
+        [("POST", "/api/v1/rooms"), ("DELETE", "/api/v1/rooms/standup"), ("GET", "/api/v1/usage")]
+    {
+        let refused = ask_with(&server, &retro, method, path, "");
+        assert_eq!(refused.status, 403, "{method} {path}: {}", refused.text());
+    }
     assert_eq!(server.get("/api/v1/rooms").status, 401, "nobody asks without a token, from here neither");
     let ended = ask_with(&server, &retro, "DELETE", "/api/v1/rooms/standup", "");
     assert_eq!(ended.status, 403, "{}", ended.text());
@@ -249,6 +255,11 @@ fn operate_by(folder: &str, reference: &Value) {
     let (_, refused) = join("anna");
     assert_eq!(refused["data"]["code"], "room-locked", "{refused}");
     check("PATCH", "/rooms/{room}", "/rooms/standup", r#"{"locked": false}"#, 204);
+    check("POST", "/rooms", "/rooms", r#"{"room": "audio", "codecs": ["opus"], "record": "never"}"#, 201);
+    check("POST", "/rooms", "/rooms", r#"{"room": "audio", "codecs": ["theora"]}"#, 400);
+    check("POST", "/rooms", "/rooms", r#"{"room": "audio", "record": "sometimes"}"#, 400);
+    let always = check("POST", "/rooms", "/rooms", r#"{"room": "board", "record": "always"}"#, 409);
+    assert!(always.text().contains("no place for traces"), "{}", always.text());
     check("PATCH", "/rooms/{room}", "/rooms/standup", r#"{"maxParticipants": 0}"#, 400);
     check("PATCH", "/rooms/{room}", "/rooms/nowhere", r#"{"locked": true}"#, 404);
     let (mut anna, _) = join("anna");
@@ -280,6 +291,12 @@ fn operate_by(folder: &str, reference: &Value) {
     );
     check("DELETE", "/rooms/{room}/bans/{identity}", "/rooms/standup/bans/ben", "", 204);
     check("DELETE", bans.0, bans.1, "", 204);
+    // So can somebody be of a room that is not there.
+    check("POST", bans.0, "/rooms/retro/bans", r#"{"participant": "ben", "seconds": 600}"#, 204);
+    let listed = check("GET", bans.0, "/rooms/retro/bans", "", 200).json();
+    assert_eq!(listed["bans"][0]["identity"], "ben");
+    check("DELETE", "/rooms/{room}/bans/{identity}", "/rooms/retro/bans/ben", "", 204);
+    check("GET", bans.0, "/rooms/retro/bans", "", 404);
     // People wait, and are let in or turned away.
     check("PATCH", "/rooms/{room}", "/rooms/standup", r#"{"waitingRoom": true}"#, 204);
     let waiting = ("/rooms/{room}/waiting", "/rooms/standup/waiting");

@@ -60,6 +60,30 @@ fn who_asks_too_often_is_told_to_wait() {
     assert!(statuses.contains(&429), "{statuses:?}");
 }
 
+#[test]
+fn who_asks_too_often_without_waiting_for_answers_is_cut_and_pauses_in_the_end() {
+    let server = Server::start(ShellConfig { requests_per_second: 1, requests_burst: 20, ..config() });
+    let ask_without_waiting = |source: &str| {
+        let mut stream = connect_from(source, server.address);
+        // The server may end before it has all of this.
+        let _ = stream.write_all("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200).as_bytes());
+        let mut answers = Vec::new();
+        let _ = stream.read_to_end(&mut answers);
+        String::from_utf8_lossy(&answers).into_owned()
+    };
+    let answers = ask_without_waiting("127.0.0.2");
+    let told = |status: &str| answers.matches(&format!("HTTP/1.1 {status} ")).count();
+    assert_eq!((told("200"), told("429")), (20, 1), "one refusal, and the connection ends");
+    let started = Instant::now();
+    while !ask_without_waiting("127.0.0.2").contains("this address has to pause") {
+        assert!(started.elapsed() < Duration::from_secs(10), "it goes on for ever");
+    }
+    assert!(
+        health_from("127.0.0.3", server.address).starts_with("HTTP/1.1 200"),
+        "another address is served"
+    );
+}
+
 /// Asks from another address of this machine whether the server is well. Returns what it answers.
 fn health_from(source: &str, server: SocketAddr) -> String {
     let mut stream = connect_from(source, server);

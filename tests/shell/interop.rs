@@ -1,5 +1,6 @@
-//! Clients that we did not write: aiortc and GStreamer publish by WHIP and view by WHEP, and what they decode is what was
-//! sent, as is what players read from the call's trace; coturn's `turnutils_uclient` uses the TURN server.
+//! Clients that we did not write: aiortc and GStreamer publish by WHIP and view by WHEP, LiveKit's client for Python speaks its
+//! own protocol, and what they decode is what was sent, as is what players read from the call's trace; coturn's
+//! `turnutils_uclient` uses the TURN server.
 //!
 //! `tests/run` makes the Python environment under `target/aiortc`; the others are packages of Debian, listed in
 //! `tests/browser/debian-packages`. What is missing is not checked, unless `CI` is set.
@@ -9,15 +10,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use strait::access::Key;
+use serde_json::{Value, json};
+use strait::access::{AuthMode, Gate, Key, Pass};
 use strait::net::{RecordConfig, RelayedNetwork, ShellConfig, TurnConfig};
 
 use crate::program::strait;
 use crate::support::people::{Endpoint, Person};
 use crate::support::turn::Login;
 use crate::support::{PATIENCE, Server, config};
-use crate::webhooks;
+use crate::{room_service, webhooks};
 
 /// The Python with aiortc.
 fn python() -> Option<PathBuf> {
@@ -191,7 +192,7 @@ fn livekits_receiver_of_webhooks_takes_what_it_is_told() {
     let server = webhooks::server(webhooks::telling(&[format!("http://127.0.0.1:{port}/")]));
     let mut anna = Person::join(&server, Some("standup"), "Anna");
     let _microphone = Endpoint::connect(&mut anna, true);
-    anna.ask("leave", serde_json::json!({}));
+    anna.ask("leave", json!({}));
     for name in [
         "room_started",
         "participant_joined",
@@ -209,6 +210,52 @@ fn livekits_receiver_of_webhooks_takes_what_it_is_told() {
         }
     }
     receiver.finish();
+}
+
+#[test]
+fn livekits_client_for_python_publishes_and_gets_what_another_publishes() {
+    let Some(python) = python() else { return };
+    let key = Key { id: "team".into(), secret: "a secret that only the back end has".into() };
+    let gate = Gate { mode: AuthMode::Token, keys: vec![key], auto_create: true };
+    let server = Server::start(ShellConfig { gate: gate.clone(), ..config() });
+    let claims = |who: &str| {
+        let video = json!({"roomJoin": true, "room": "standup"});
+        let claims = json!({"sub": who, "exp": 4_000_000_000_u64, "video": video}).to_string();
+        gate.sign(&Pass::of_text(&claims).expect("good claims")).expect("there is a key")
+    };
+    let url = format!("ws://{}", server.address);
+    let tokens = ["anna", "ben"].map(claims);
+    let mut call = Script::start_with(&python, "livekit_call.py", &url, &[&tokens[0], &tokens[1]]);
+    let seen = call.line();
+    assert_eq!(seen["identity"], "anna");
+    assert_is_the_camera(&seen);
+    let heard = call.line();
+    assert_eq!(heard["identity"], "anna");
+    assert_is_the_tone(&heard);
+    assert_eq!(call.line()["left"], true);
+}
+
+#[test]
+fn livekits_library_for_back_ends_asks_the_room_service() {
+    let Some(python) = python() else { return };
+    let server = room_service::server();
+    let mut ben = Person::join(&server, Some("standup"), "B.");
+    let _microphone = Endpoint::connect(&mut ben, true);
+    let (url, Key { id, secret }) = (format!("http://{}", server.address), room_service::key());
+    let who = ben.id().to_string();
+    let mut library = Script::start_with(&python, "livekit_rooms.py", &url, &[&id, &secret, "standup", &who]);
+    let read = library.line();
+    assert_eq!(read["made"], json!(["channel_7", "RM_", 60, "m"]));
+    assert_eq!(read["isDated"], true);
+    assert_eq!(read["rooms"], json!(["channel_7", "standup"]));
+    assert_eq!(read["there"], json!([who]));
+    // An audio track, of a microphone.
+    assert_eq!((&read["track"], &read["muted"]), (&json!(["TR_", 0, 2, false]), &json!(true)));
+    let (changed, active) = (&read["changed"], 2);
+    assert!([json!(active), json!(1)].contains(&changed[2]), "{changed}");
+    assert_eq!((&changed[0], &changed[1]), (&json!("Ben"), &json!({"hand": "up"})));
+    assert_eq!((&read["gone"][0], &read["gone"][2]), (&json!("not_found"), &json!(404)));
+    library.finish();
 }
 
 #[test]

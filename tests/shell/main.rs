@@ -11,11 +11,13 @@ mod call;
 mod guarded;
 mod guarding;
 mod interop;
+mod livekit;
 mod metrics;
 mod one_port;
 #[path = "../binary/program.rs"]
 #[allow(dead_code, reason = "tests/binary uses the rest")]
 mod program;
+mod room_service;
 mod serving;
 mod support;
 mod turn;

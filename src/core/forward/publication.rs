@@ -18,7 +18,7 @@ use super::encoding::{Encoding, Pause, SourceReport};
 use super::ladder::Ladder;
 use super::munger::Stretch;
 use super::parameter_sets::OfferedSets;
-use crate::core::command::{MediaKind, Source};
+use crate::core::command::{MediaKind, Source, TrackLabel};
 use crate::core::event::TrackInfo;
 use crate::core::ids::{
     EncodingIndex, Mid, ParticipantId, ParticipantKey, PublicationKey, Ssrc, TrackId, TransportKey,
@@ -54,6 +54,8 @@ pub struct Publication {
     pub source: Source,
     /// Whether its owner has muted it. Nothing of a muted track is forwarded, whatever arrives.
     pub muted: bool,
+    /// What its owner's front end says of it to others of its kind.
+    pub label: Option<Box<TrackLabel>>,
     /// Its codec: at first the one that the answer lets expect, then the one that comes.
     pub codec: Option<CodecParams>,
     codec_changed: Option<Instant>,
@@ -127,6 +129,7 @@ impl Publication {
             mid,
             source,
             muted,
+            label: None,
             codec,
             codec_changed: None,
             offered_sets: OfferedSets::new(),
@@ -151,7 +154,13 @@ impl Publication {
 
     /// The track as others see it.
     pub fn info(&self) -> TrackInfo {
-        TrackInfo { track: self.track, participant: self.owner_id, source: self.source, muted: self.muted }
+        TrackInfo {
+            track: self.track,
+            participant: self.owner_id,
+            source: self.source,
+            muted: self.muted,
+            label: self.label.clone(),
+        }
     }
 
     /// Returns whether it is known when somebody speaks into it.

@@ -30,6 +30,16 @@ pub struct Msid {
     pub track: String,
 }
 
+/// How an answer names what we send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Naming {
+    /// Each section in which we send has a name of its own. In the order of the sections.
+    Slots(Vec<Msid>),
+    /// Those sections that show a track are named by it. The others are inactive until they show one. In the order of the
+    /// sections.
+    Tracks(Vec<Msid>),
+}
+
 /// What an answer says about us.
 #[derive(Debug)]
 pub struct Us<'a> {
@@ -47,8 +57,8 @@ pub struct Us<'a> {
     pub is_active: bool,
     /// The addresses at which the client can reach us, best first.
     pub candidates: &'a [LocalCandidate],
-    /// The msids of the sections in which we send, in the order of the sections.
-    pub msids: &'a [Msid],
+    /// The msids of the sections in which we send.
+    pub naming: &'a Naming,
     /// The rate at which publishers are to begin sending video, in kbit/s.
     pub start_kbps: Option<u32>,
 }
@@ -76,7 +86,11 @@ pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String
         out.push_str(ALLOW_MIXED);
     }
     let mut agreed = negotiated.sections.iter().peekable();
-    let mut msids = us.msids.iter().peekable();
+    let (msids, may_be_silent) = match us.naming {
+        Naming::Slots(msids) => (msids, false),
+        Naming::Tracks(msids) => (msids, true),
+    };
+    let mut msids = msids.iter().peekable();
     for section in &offer.sections {
         let is_first = offer.bundle.first() == Some(&section.index);
         if let Some(data) = section.data.filter(|_| section.rejected.is_none()) {
@@ -89,7 +103,11 @@ pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String
         match agreed.next_if(|agreed| agreed.mid == section.mid && section.rejected.is_none()) {
             Some(agreed) => {
                 let msid = msids.next_if(|msid| msid.mid == section.mid);
-                write_section(&mut out, section, agreed, msid, us, offer.transport.trickles);
+                let streams = match msid {
+                    None if may_be_silent => Streams::Silent,
+                    msid => Streams::Named(msid),
+                };
+                write_section(&mut out, section, agreed, &streams, us, offer.transport.trickles);
                 if is_first {
                     write_candidates(&mut out, us.candidates);
                 }
@@ -107,13 +125,29 @@ fn write_rejected(out: &mut String, section: &Section<'_>) {
     if let Some(mid) = section.mid_text {
         let _ = write!(out, "a=mid:{mid}\r\n");
     }
+    // Some clients cannot read a payload type that is not explained, not even where it is not used.
+    let is_named = |format: &&Format<'_>| first_format.parse() == Ok(format.pt);
+    if let Some(Format { pt, encoding, .. }) = section.formats.iter().find(is_named)
+        && !encoding.is_empty()
+        && encoding.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        let _ = write!(out, "a=rtpmap:{pt} {encoding}\r\n");
+    }
+}
+
+/// What is said of our streams in a section.
+enum Streams<'a> {
+    /// We may send, under that name.
+    Named(Option<&'a Msid>),
+    /// We do not send until another answer says so.
+    Silent,
 }
 
 fn write_section(
     out: &mut String,
     section: &Section<'_>,
     agreed: &NegotiatedSection,
-    msid: Option<&Msid>,
+    streams: &Streams<'_>,
     us: &Us<'_>,
     trickles: bool,
 ) {
@@ -126,7 +160,11 @@ fn write_section(
         out.push_str(ALLOW_MIXED);
     }
     write_extensions(out, section);
-    let _ = write!(out, "a={}\r\n", section.direction.reversed().name());
+    let direction = match streams {
+        Streams::Named(_) => section.direction,
+        Streams::Silent => section.direction.without_receiving(),
+    };
+    let _ = write!(out, "a={}\r\n", direction.reversed().name());
     if section.rtcp_mux {
         out.push_str("a=rtcp-mux\r\n");
     }
@@ -140,6 +178,12 @@ fn write_section(
         }
         let _ = write!(out, "a=simulcast:recv {}\r\n", ingress.rids.join(";"));
     }
+    // Also of streams that are silent: Chromium ends a stream that is declared no more, and shows nothing of it when it comes
+    // back.
+    let msid = match streams {
+        Streams::Named(msid) => *msid,
+        Streams::Silent => None,
+    };
     write_streams(out, agreed, msid);
 }
 

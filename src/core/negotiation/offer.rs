@@ -7,6 +7,7 @@ use super::lines::{Line, read_lines};
 use super::refusal::{Refused, quoted};
 use super::section::{Direction, OfferedExtension, Section, SessionLines};
 use super::transport::{Transport, TransportLines};
+use crate::core::codec_set::CodecSet;
 use crate::core::command::MediaKind;
 use crate::core::event::SlotCounts;
 use crate::core::ids::Mid;
@@ -36,11 +37,11 @@ impl<'a> Offer<'a> {
     /// Reads an offer, data channels with it. Refuses it if nothing in it can be served, or if the parts to be served
     /// contradict each other.
     pub fn read(text: &'a str) -> Result<Self, Refused> {
-        Self::read_with(text, true)
+        Self::read_for(text, CodecSet::ALL, true)
     }
 
-    /// The same where data channels may be refused.
-    pub fn read_with(text: &'a str, serves_data: bool) -> Result<Self, Refused> {
+    /// Reads an offer to a room that takes these codecs, and data channels or none; others are not served.
+    pub fn read_for(text: &'a str, codecs: CodecSet, serves_data: bool) -> Result<Self, Refused> {
         limits::check(text)?;
         let lines = read_lines(text)?;
         match lines.first() {
@@ -52,7 +53,8 @@ impl<'a> Offer<'a> {
         }
         let first = lines.iter().position(|line| line.kind == b'm').unwrap_or(lines.len());
         let (head, media) = lines.split_at(first);
-        let session = Session::read(head)?;
+        let mut session = Session::read(head)?;
+        session.lines.codecs = codecs;
         let mut sections: Vec<Section<'a>> = Vec::new();
         for (index, lines) in split_sections(media).enumerate() {
             sections.push(Section::read(index, lines, &session.lines)?);

@@ -7,6 +7,7 @@ use super::parameters::Parameters;
 use super::refusal::{Refused, quoted};
 use super::streams::StreamLines;
 use super::transport::TransportLines;
+use crate::core::codec_set::CodecSet;
 use crate::core::command::MediaKind;
 use crate::core::ids::{Mid, is_token};
 use crate::core::negotiated::{Codec, Extension};
@@ -161,13 +162,15 @@ pub struct Section<'a> {
     pub rejected: Option<String>,
 }
 
-/// Attributes of the session that apply to all its sections.
+/// What applies to all sections of an offer: attributes of its session, and what its room takes.
 #[derive(Debug, Clone, Default)]
 pub struct SessionLines<'a> {
     /// The direction of sections that do not say one.
     pub direction: Option<Direction>,
     /// Header extensions of all sections: each with its line's number and value.
     pub extensions: Vec<(usize, &'a str)>,
+    /// The codecs that may be used.
+    pub codecs: CodecSet,
 }
 
 /// A section while its lines are read.
@@ -405,7 +408,7 @@ impl<'a> Reader<'a> {
 
     fn finish(mut self, session: &SessionLines<'a>) -> Result<Section<'a>, Refused> {
         if let Some(kind) = self.section.kind {
-            self.find_roles(kind);
+            self.find_roles(kind, session.codecs);
         }
         let mut section = self.section;
         section.stopped = self.port == "0" && !self.bundle_only;
@@ -414,7 +417,7 @@ impl<'a> Reader<'a> {
         if section.data.is_some() {
             section.direction = Direction::Inactive;
         }
-        section.rejected = why_rejected(&section);
+        section.rejected = why_rejected(&section, session.codecs);
         if section.direction.sends() && !sends_av1(&section) {
             refuse_dependency_descriptor(&mut section);
         }
@@ -426,11 +429,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Finds out what each format is for: first codecs, then their retransmissions and redundant forms.
-    fn find_roles(&mut self, kind: MediaKind) {
+    fn find_roles(&mut self, kind: MediaKind, taken: CodecSet) {
         let formats = &mut self.section.formats;
         let mut is_media = [false; PAYLOAD_TYPES];
         for format in formats.iter_mut() {
-            format.role = codecs::role(kind, format.pt, format.encoding, &format.parameters);
+            let role = codecs::role(kind, format.pt, format.encoding, &format.parameters);
+            format.role = role.filter(|role| !matches!(role, Role::Media(codec) if !taken.has(*codec)));
             is_media[usize::from(format.pt)] = matches!(format.role, Some(Role::Media(_)));
         }
         let mut has_helper = [false; PAYLOAD_TYPES];
@@ -462,16 +466,16 @@ fn refuse_dependency_descriptor(section: &mut Section<'_>) {
     }
 }
 
-fn why_rejected(section: &Section<'_>) -> Option<String> {
+fn why_rejected(section: &Section<'_>, taken: CodecSet) -> Option<String> {
     if section.stopped {
         return Some("it is stopped".to_owned());
     }
     if section.data.is_some() {
         return None;
     }
-    if section.kind.is_none() {
+    let Some(kind) = section.kind else {
         return Some(format!("m={} is not served", quoted(section.media)));
-    }
+    };
     if !PROFILES.iter().any(|profile| profile.eq_ignore_ascii_case(section.profile)) {
         return Some(format!("the profile {} is not served", quoted(section.profile)));
     }
@@ -485,9 +489,10 @@ fn why_rejected(section: &Section<'_>) -> Option<String> {
             names.push(name);
         }
     }
-    let served = match section.kind {
-        Some(MediaKind::Audio) => "opus",
-        _ => "VP8, VP9, H264 and AV1",
-    };
-    Some(format!("none of its codecs is served ({}); served are {served}", quoted(&names.join(" "))))
+    let names = quoted(&names.join(" "));
+    let served = taken.in_words(kind).unwrap_or_else(|| "none".to_owned());
+    Some(match taken {
+        CodecSet::ALL => format!("none of its codecs is served ({names}); served are {served}"),
+        _ => format!("none of its codecs is served in this room ({names}); served are {served}"),
+    })
 }

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::agree::agree;
-use super::answer::{Msid, Us, answer};
+use super::answer::{Msid, Naming, Us, answer};
 use super::offer::Offer;
 use super::refusal::{Fault, Refused};
 use super::transport::Setup;
+use crate::core::codec_set::CodecSet;
 use crate::core::ids::{Mid, PayloadType, Ssrc};
 use crate::core::negotiated::{Codec, Extension, Negotiated, Payload};
 use crate::core::path::{LocalCandidate, TransportProtocol};
@@ -70,7 +71,7 @@ impl Agreed {
                 LocalCandidate { protocol: TransportProtocol::Udp, address: ([127, 0, 0, 1], 7443).into() },
                 LocalCandidate { protocol: TransportProtocol::Tcp, address: ([127, 0, 0, 1], 7443).into() },
             ],
-            msids: &msids,
+            naming: &Naming::Slots(msids),
             start_kbps: None,
         };
         Ok(Self { answer: answer(&offer, &negotiated, &us), negotiated })
@@ -376,10 +377,10 @@ fn there_is_one_association_and_none_where_the_operator_wants_none() {
     assert_eq!(answered.lines("m=")[2], "m=application 0 UDP/DTLS/SCTP webrtc-datachannel");
     assert_eq!(answered.lines("a=group"), ["a=group:BUNDLE 0 1"]);
     let text = bundled("0 1", &[audio("0", ""), data("1", "")]);
-    let offer = Offer::read_with(&text, false).expect("an offer");
+    let offer = Offer::read_for(&text, CodecSet::ALL, false).expect("an offer");
     assert!(offer.sections[1].rejected.is_some() && offer.bundle == [0]);
     let only = bundled("1", &[data("1", "")]);
-    let said = Offer::read_with(&only, false).expect_err("nothing is left");
+    let said = Offer::read_for(&only, CodecSet::ALL, false).expect_err("nothing is left");
     assert!(said.message.contains("media.data_channels"), "{said}");
 }
 

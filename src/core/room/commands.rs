@@ -46,6 +46,7 @@ impl Room {
                 }
                 return;
             }
+            Command::ReserveTrack(label) => return self.reserve_track(from, request, label, outbox),
             Command::Leave => {
                 // They are told first, because afterwards they are no longer a member.
                 outbox.event(from, Event::Left(request));

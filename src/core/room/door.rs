@@ -1,52 +1,24 @@
 //! The door: who may come in now, who is to wait, and who stays out, beside what their tokens say.
 
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use tracing::error;
 
 use super::Room;
+use super::membership::Connection;
+use crate::core::bans::{Bans, LastingBan, Mark};
 use crate::core::command::{Join, Lifeline};
 use crate::core::event::{Event, Refusal, RefusalCode};
-use crate::core::ids::ParticipantKey;
+use crate::core::ids::{ParticipantKey, RequestId};
+use crate::core::input::Admission;
 use crate::core::moderation::{Ban, Target};
+use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
-use crate::core::stats::BanSnapshot;
-
-/// Most bans of a room. When there are more, the oldest is lifted.
-const BANS_MAX: usize = 1000;
-
-/// What somebody who is banned is known by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Mark {
-    Identity(String),
-    Host(IpAddr),
-}
-
-/// Somebody who stays out.
-#[derive(Debug, Clone)]
-pub(super) struct Banned {
-    mark: Mark,
-    /// Until when; `None` for as long as the room is there.
-    until: Option<Instant>,
-}
-
-impl Banned {
-    /// Returns what is told of it; `None` if it is over.
-    pub fn snapshot(&self, now: Instant) -> Option<BanSnapshot> {
-        if self.until.is_some_and(|until| until <= now) {
-            return None;
-        }
-        let (identity, address) = match &self.mark {
-            Mark::Identity(identity) => (Some(identity.clone()), None),
-            Mark::Host(host) => (None, Some(*host)),
-        };
-        let left = self.until.map(|until| until.saturating_duration_since(now));
-        Some(BanSnapshot { identity, address, left })
-    }
-}
 
 /// What somebody finds who comes to the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Door {
+enum Door {
     /// They may come in.
     Open,
     /// They wait until a moderator lets them in.
@@ -54,6 +26,41 @@ pub(super) enum Door {
 }
 
 impl Room {
+    /// Takes somebody who asks to join. There is no member yet who could be removed, so a panic leads to a refusal.
+    pub(super) fn come(
+        &mut self,
+        now: Instant,
+        request: Option<RequestId>,
+        admission: Admission,
+        join: Join,
+        outbox: &mut Outbox,
+    ) {
+        let entered = catch_unwind(AssertUnwindSafe(|| {
+            self.enter(now, request.clone(), admission, join, outbox);
+        }));
+        if entered.is_err() {
+            error!(room = %self.id, "a join panicked; it is refused");
+            let refusal = Refusal::new(RefusalCode::Internal, "joining failed", "try again");
+            outbox.refuse(request, refusal);
+        }
+    }
+
+    /// Lets somebody in who asks to join, or has them wait, or keeps them out.
+    fn enter(
+        &mut self,
+        now: Instant,
+        request: Option<RequestId>,
+        admission: Admission,
+        join: Join,
+        outbox: &mut Outbox,
+    ) {
+        match self.door(now, &join) {
+            Ok(Door::Open) => self.join(now, request, admission, join, Connection::Transport, outbox),
+            Ok(Door::Wait) => self.knock(now, request, admission, join, outbox),
+            Err(refusal) => outbox.refuse(request, refusal),
+        }
+    }
+
     /// Returns how many of its members are hidden, or are not.
     pub(super) fn count(&self, is_hidden: bool) -> usize {
         self.participants.iter().filter(|(_, member)| member.grants.hidden == is_hidden).count()
@@ -77,7 +84,7 @@ impl Room {
     ///
     /// # Errors
     /// They stay out.
-    pub(super) fn door(&mut self, now: Instant, join: &Join) -> Result<Door, Refusal> {
+    fn door(&self, now: Instant, join: &Join) -> Result<Door, Refusal> {
         self.check_bans(now, join)?;
         let grants = join.grants.consistent();
         if self.options.private && !join.is_invited {
@@ -123,15 +130,25 @@ impl Room {
         self.order.iter().find(is_older).copied()
     }
 
+    /// Returns those who stay out of it.
+    pub fn bans(&self) -> &Bans {
+        &self.bans
+    }
+
+    /// Takes over the bans of the room of this name before.
+    pub(super) fn keep_out(&mut self, now: Instant, bans: Vec<LastingBan>) {
+        self.bans.take_over(now, bans);
+        self.wait_for_people(now);
+    }
+
     /// Refuses whoever is banned.
-    pub(super) fn check_bans(&mut self, now: Instant, join: &Join) -> Result<(), Refusal> {
-        self.bans.retain(|ban| ban.until.is_none_or(|until| until > now));
-        let is_meant = |ban: &&Banned| match &ban.mark {
-            Mark::Identity(identity) => join.profile.identity.as_ref() == Some(identity),
-            Mark::Host(host) => join.host == Some(*host),
-        };
-        let Some(ban) = self.bans.iter().find(is_meant) else { return Ok(()) };
-        let action = match ban.until {
+    fn check_bans(&self, now: Instant, join: &Join) -> Result<(), Refusal> {
+        let identity = join.profile.identity.as_deref();
+        let Some(until) = self.bans.find(now, identity, join.host) else { return Ok(()) };
+        if mutated!(BanIgnored) {
+            return Ok(());
+        }
+        let action = match until {
             Some(until) => {
                 let left = until.saturating_duration_since(now).as_secs().div_ceil(60);
                 format!("come back in {left} min, or ask whoever runs the call")
@@ -162,24 +179,10 @@ impl Room {
             ));
         }
         // A time that is further off than the clock goes is as good as none.
-        let until = ban.lasts.and_then(|lasts: Duration| now.checked_add(lasts));
+        let until = ban.lasts.and_then(|lasts| now.checked_add(lasts));
         for mark in marks {
-            self.bans.retain(|other| other.mark != mark);
-            self.bans.push_back(Banned { mark, until });
-        }
-        while self.bans.len() > BANS_MAX {
-            self.bans.pop_front();
+            self.bans.add(mark, until);
         }
         Ok(())
-    }
-
-    /// Lets an identity in again that was banned; with `None`, everybody.
-    pub(super) fn lift_bans(&mut self, identity: Option<&str>) {
-        let stays = |ban: &Banned| match (&ban.mark, identity) {
-            (Mark::Identity(banned), Some(identity)) => banned != identity,
-            (Mark::Host(_), Some(_)) => true,
-            (_, None) => false,
-        };
-        self.bans.retain(stays);
     }
 }

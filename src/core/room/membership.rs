@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use tracing::{debug, info};
 
-use super::door::Door;
 use super::{Owner, Room};
 use crate::core::command::{Join, MediaKind, Resume};
 use crate::core::event::{
@@ -70,22 +69,6 @@ impl Room {
         ))
     }
 
-    /// Takes somebody who asks to join: they come in, or wait, or stay out.
-    pub(super) fn come(
-        &mut self,
-        now: Instant,
-        request: Option<RequestId>,
-        admission: Admission,
-        join: Join,
-        outbox: &mut Outbox,
-    ) {
-        match self.door(now, &join) {
-            Ok(Door::Open) => self.join(now, request, admission, join, Connection::Transport, outbox),
-            Ok(Door::Wait) => self.knock(now, request, admission, join, outbox),
-            Err(refusal) => outbox.refuse(request, refusal),
-        }
-    }
-
     pub(super) fn join(
         &mut self,
         now: Instant,
@@ -105,6 +88,7 @@ impl Room {
         let mut participant =
             Participant::new(now, self.settings.epoch, rng, join.profile, join.auto_subscribe, join.lifeline);
         participant.host = join.host;
+        participant.layout = join.layout;
         participant.grants = grants;
         let id = participant.id;
         if self.by_id.contains_key(&id) {
@@ -219,7 +203,7 @@ impl Room {
             return;
         };
         let participant = &mut self.participants[key.0];
-        if !same_secret(&participant.secret, &resume.secret) {
+        if !participant.is_proven_by(&resume.proof) {
             let refusal = Refusal::new(
                 RefusalCode::BadSecret,
                 "the secret is not this participant's",
@@ -390,9 +374,4 @@ pub fn unknown_participant() -> Refusal {
         "there is no such participant, or not any longer",
         "join the room again",
     )
-}
-
-/// Compares two secrets in constant time, so that an answer's delay does not tell how much of a guess was right.
-fn same_secret(a: &str, b: &str) -> bool {
-    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

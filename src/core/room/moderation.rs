@@ -7,6 +7,7 @@ use crate::core::event::{Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::grants::Sources;
 use crate::core::ids::{ParticipantId, ParticipantKey, PublicationKey, TrackId};
 use crate::core::moderation::{Moderation, PermissionsChange, Target};
+use crate::core::mutation::mutated;
 use crate::core::notice::{Deed, Notice, Person};
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::profile::ProfileChange;
@@ -56,7 +57,7 @@ impl Room {
                     self.expel(now, key, LeaveReason::Banned, outbox);
                 }
             }
-            Moderation::LiftBans(identity) => self.lift_bans(identity.as_deref()),
+            Moderation::LiftBans(named) => self.bans.lift(named.as_deref()),
             Moderation::SetPermissions(target, change) => {
                 for key in self.targets(by, &target)? {
                     self.set_permissions(now, key, change, outbox);
@@ -127,7 +128,7 @@ impl Room {
         let may_not = own.filter(|(_, publication)| !grants.publish.has(publication.source));
         let (keys, ended): (Vec<PublicationKey>, Vec<_>) =
             may_not.map(|(key, publication)| (key, (publication.track, publication.source))).unzip();
-        for publication in keys {
+        for publication in keys.into_iter().filter(|_| !mutated!(PermissionIgnored)) {
             self.unpublish(now, publication, outbox);
         }
         match (before.subscribe, grants.subscribe) {
@@ -171,10 +172,14 @@ impl Room {
     /// for people.
     fn configure(&mut self, now: Instant, change: &RoomChange, outbox: &mut Outbox) -> Result<(), Refusal> {
         let options = self.options.changed(change).map_err(too_large)?;
-        let before = std::mem::replace(&mut self.options, options).state();
-        if self.count(false) == 0 {
-            self.empty_since = self.empty_since.or(Some(now));
+        if options.codecs != self.options.codecs && !self.participants.is_empty() {
+            return Err(Refusal::new(
+                RefusalCode::NotPermitted,
+                "people are in the room, and have agreed on its codecs",
+                "choose the codecs before anybody joins, or end the call first",
+            ));
         }
+        let before = std::mem::replace(&mut self.options, options).state();
         let state = self.options.state();
         if state != before {
             self.tell_all(&Event::RoomUpdated(state.clone()), outbox);
@@ -182,8 +187,16 @@ impl Room {
         if !state.waiting_room && before.waiting_room {
             self.admit_all(now, outbox);
         }
-        self.arm(now, Owner::Room);
+        self.wait_for_people(now);
         Ok(())
+    }
+
+    /// Lets a room that nobody has entered begin to wait for people, so that it ends if none come.
+    pub(super) fn wait_for_people(&mut self, now: Instant) {
+        if self.count(false) == 0 {
+            self.empty_since = self.empty_since.or(Some(now));
+        }
+        self.arm(now, Owner::Room);
     }
 
     /// Notes that somebody reports somebody else, for whoever runs the server.

@@ -5,18 +5,17 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::reports::VIDEO_INTERVAL;
-use super::sections::msids;
 use super::{Owner, Room};
-use crate::core::command::{MediaKind, PublicationRequest, Source};
+use crate::core::command::{Layout, MediaKind, PublicationRequest, Source};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
-use crate::core::grants::Grants;
 use crate::core::happening::Happening;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
 use crate::core::media::ingress::PublishedSection;
 use crate::core::negotiated::{CodecParams, Extension, Ingress, Negotiated};
 use crate::core::negotiation::offer::Offer;
 use crate::core::outbox::{Outbox, RoomOutput};
+use crate::core::session::Agreement;
 use crate::core::subscriptions::SubscriptionState;
 
 /// How many ufrags lead to a transport: the current one, and those from before the last ICE restarts, because checks
@@ -69,26 +68,22 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
         // Everything that can be refused is refused before anything is changed.
-        let serves_data = self.settings.data_channels;
-        let mut offer = Offer::read_with(sdp, serves_data).map_err(|refused| bad_offer(refused.message))?;
+        let offer = Offer::read_for(sdp, self.options.codecs, self.settings.data_channels);
+        let mut offer = offer.map_err(|refused| bad_offer(refused.message))?;
         offer.limit_receiving(self.slots_left(key, on));
         self.check_publications(&offer, publications)?;
         // Slots may be replaced below, so what they have sent is counted first.
         self.collect_counters(key);
         let participant = &mut self.participants[key.0];
         let transport = &mut self.transports[on.0];
-        let candidates = transport.candidates.clone();
-        let slots = &participant.slots;
-        let msids = |negotiated: &Negotiated| msids(negotiated, slots, on);
-        let start_kbps = self.settings.video_start_kbps;
         let mut own_rng = transport.rng.take();
         let rng = own_rng.as_mut().unwrap_or(&mut participant.rng);
-        let answer = transport
-            .with_session(|session| session.accept_offer(now, &offer, &candidates, rng, start_kbps, msids))
+        let agreement = transport
+            .with_session(|session| session.accept_offer(now, &offer, rng))
             .map_err(|refused| bad_offer(refused.message));
         transport.rng = own_rng;
-        let answer = answer?;
-        if answer.restarted {
+        let Agreement { negotiated, restarted } = agreement?;
+        if restarted {
             // The client gathers candidates anew, so it may check from as many new addresses again.
             transport.addresses_checked = 0;
             let ufrag = transport.session().ufrag().to_owned();
@@ -98,33 +93,69 @@ impl Room {
                 outbox.outputs.push(RoomOutput::UnbindUfrag(transport.ufrags.remove(0)));
             }
         }
-        transport.take_negotiated(answer.negotiated);
+        transport.take_negotiated(negotiated);
         transport.expect_peer(now);
-        let grants = self.participants[key.0].grants;
         let (served, rejected): (Vec<_>, Vec<_>) =
-            publications.iter().partition(|request| why_not(&offer, grants, request).is_none());
+            publications.iter().partition(|request| self.why_not(key, &offer, request).is_none());
+        let reason = |request: &&PublicationRequest| self.why_not(key, &offer, request).unwrap_or_default();
+        let rejected: Vec<_> = rejected.iter().map(|request| (request.mid, reason(request))).collect();
         let added = self.take_publications(now, key, on, &served, outbox);
         self.take_slots(now, key, on);
-        let event = Event::Answer { request, sdp: answer.sdp, publications: self.publications_of(key) };
-        outbox.event(key, event);
-        for request in rejected {
-            let reason = why_not(&offer, grants, request).unwrap_or_default();
-            outbox.event(key, Event::CannotPublish { mid: request.mid, reason });
+        let names_tracks = self.participants[key.0].layout == Layout::Tracks;
+        if names_tracks {
+            // Before the answer is written, so that it can name them.
+            self.fill_slots(now, key, outbox);
         }
-        // The others are told after the answer, so that the owner knows the track first.
+        let sdp = self.write_answer(now, key, on, &offer);
+        let shown = if names_tracks { self.participants[key.0].announce_in_answer(on) } else { Vec::new() };
+        let publications = self.publications_of(key);
+        outbox.event(key, Event::Answer { request, sdp, publications, shown });
+        for (mid, reason) in rejected {
+            outbox.event(key, Event::CannotPublish { mid, reason });
+        }
+        self.tell_of_added(now, key, added, outbox);
+        if names_tracks {
+            // What came before the client could take it is lost to it.
+            self.want_keyframes_for(now, key);
+        } else {
+            self.fill_slots(now, key, outbox);
+        }
+        self.slot_maps.push(key);
+        // Last, because this may end the transport.
+        self.carry_out_effects(now, on, None, outbox);
+        Ok(())
+    }
+
+    /// Tells the others of new tracks. They are told after the answer, so that the owner knows the track first.
+    fn tell_of_added(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        added: Vec<PublicationKey>,
+        outbox: &mut Outbox,
+    ) {
         for publication in added {
             let info = self.publications[publication.0].info();
             outbox.happenings.push(Happening::Published(self.member(now, key), info.clone()));
             self.tell_others(key, &Event::TrackAdded(info), outbox);
             self.offer_to_subscribers(now, publication, outbox);
         }
-        self.reconsider(key);
-        self.check_codecs(key, outbox);
-        self.assign_slots(now, key, outbox);
-        self.slot_maps.push(key);
-        // Last, because this may end the transport.
-        self.carry_out_effects(now, on, None, outbox);
-        Ok(())
+    }
+
+    /// Returns why a section cannot be published; `None` if it can.
+    fn why_not(
+        &self,
+        key: ParticipantKey,
+        offer: &Offer<'_>,
+        request: &PublicationRequest,
+    ) -> Option<String> {
+        if !self.participants[key.0].grants.publish.has(request.source) {
+            return Some(format!("you may not publish a {} in this room", request.source.as_str()));
+        }
+        if request.track.is_some_and(|track| !self.may_publish_as(key, track)) {
+            return Some("this track is not reserved for you".to_owned());
+        }
+        offer.section(request.mid)?.rejected.as_deref().map(str::to_owned)
     }
 
     fn check_publications(
@@ -154,6 +185,11 @@ impl Room {
             if !section.direction.sends() || section.stopped {
                 return Err(bad_offer(format!("mid {mid:?} is published, and its section does not send")));
             }
+            if let Some(track) = publication.track
+                && publications[..index].iter().any(|other| other.track == Some(track))
+            {
+                return Err(bad_offer(format!("{track} is published twice")));
+            }
             if publications[..index].iter().any(|other| other.mid == publication.mid) {
                 return Err(bad_offer(format!("mid {mid:?} is published twice")));
             }
@@ -172,9 +208,12 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Vec<PublicationKey> {
         for publication in self.published_on(on).collect::<Vec<_>>() {
-            let (mid, source) =
-                (self.publications[publication.0].mid, self.publications[publication.0].source);
-            if !requests.iter().any(|request| request.mid == mid && request.source == source) {
+            let Publication { mid, source, track, .. } = self.publications[publication.0];
+            let is_same = |request: &&&PublicationRequest| {
+                let is_track = request.track.is_none_or(|asked| asked == track);
+                request.mid == mid && request.source == source && is_track
+            };
+            if !requests.iter().any(|request| is_same(&request)) {
                 self.unpublish(now, publication, outbox);
             }
         }
@@ -224,7 +263,11 @@ impl Room {
     ) -> PublicationKey {
         let participant = &mut self.participants[key.0];
         let transport = &mut self.transports[on.0];
-        let track = TrackId(participant.rng.u64());
+        let reserved = participant.reserved.iter().position(|(track, _)| request.track == Some(*track));
+        let (track, label) = match reserved.map(|place| participant.reserved.remove(place)) {
+            Some((track, label)) => (track, Some(label)),
+            None => (TrackId(participant.rng.u64()), None),
+        };
         let codec = expected_codec(&transport.negotiated, request.mid);
         let publication = PublicationKey(self.publications.vacant_key());
         self.publications.insert(Publication::new(
@@ -238,6 +281,7 @@ impl Room {
             request.muted,
             codec,
         ));
+        self.publications[publication.0].label = label;
         participant.publications.push(publication);
         if self.publications[publication.0].kind() == MediaKind::Video {
             transport.report_by(now + VIDEO_INTERVAL);
@@ -348,14 +392,6 @@ impl Room {
         self.arm(now, Owner::Member(from));
         true
     }
-}
-
-/// Returns why a section cannot be published; `None` if it can.
-fn why_not(offer: &Offer<'_>, grants: Grants, request: &PublicationRequest) -> Option<String> {
-    if !grants.publish.has(request.source) {
-        return Some(format!("you may not publish a {} in this room", request.source.as_str()));
-    }
-    offer.section(request.mid)?.rejected.as_deref().map(str::to_owned)
 }
 
 /// Returns the codec that a publisher will most likely send: the first of its section.

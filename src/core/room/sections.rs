@@ -110,7 +110,7 @@ fn slot_numbers(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> BT
 
 /// Returns the msid of each slot. The audio slot and the video slot with the same number share a stream, because
 /// browsers keep the audio and the video of one stream in sync.
-pub(super) fn msids(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<Msid> {
+pub(super) fn msids_of_slots(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<Msid> {
     let numbers = slot_numbers(negotiated, slots, on);
     let msid = |section: &NegotiatedSection| {
         let number = numbers.get(&section.mid).copied().unwrap_or_default();

@@ -50,6 +50,13 @@ impl Room {
         transports.any(|transport| transport.negotiated.can_receive(codec))
     }
 
+    /// Puts tracks that wait into slots, as far as the client can decode them now.
+    pub(super) fn fill_slots(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        self.reconsider(key);
+        self.check_codecs(key, outbox);
+        self.assign_slots(now, key, outbox);
+    }
+
     /// Puts waiting tracks into free slots, and asks for more slots if there are not enough. Looks only at tracks of a kind
     /// of which a slot is free: hundreds may wait, and every change in the room comes by here for everybody.
     pub(super) fn assign_slots(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {

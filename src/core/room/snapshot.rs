@@ -192,7 +192,7 @@ impl Room {
             age: now.saturating_duration_since(self.created),
             options: self.options.clone(),
             waiting: self.waiting.iter().map(|waiting| waiting.snapshot(now)).collect(),
-            bans: self.bans.iter().filter_map(|ban| ban.snapshot(now)).collect(),
+            bans: self.bans.snapshot(now),
             participants: participants.collect(),
         }
     }

@@ -1,7 +1,7 @@
 //! What happens in a room when a step panics.
 
 use super::*;
-use crate::core::command::Lifeline;
+use crate::core::command::{Layout, Lifeline};
 use crate::core::event::ClosingReason;
 use crate::core::grants::Grants;
 use crate::core::profile::Profile;
@@ -21,6 +21,7 @@ fn a_panic_in_one_participants_step_ends_that_participant_alone() {
             profile: Profile::named(name),
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
+            layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
             host: None,

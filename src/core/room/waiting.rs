@@ -8,6 +8,7 @@ use crate::core::command::Join;
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ParticipantId, ParticipantKey, RequestId};
 use crate::core::input::Admission;
+use crate::core::mutation::mutated;
 use crate::core::notice::Person;
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::rng::Rng;
@@ -65,6 +66,9 @@ impl Room {
         self.waiting.push(Waiting { id, until: now + WAITING_TIME, request, admission, join });
         self.tell_moderators(&knocking, outbox);
         self.arm(now, Owner::Room);
+        if mutated!(DoorLeftOpen) {
+            let _ = self.admit_waiting(now, id, outbox);
+        }
     }
 
     /// Lets in somebody who waits.

@@ -13,7 +13,6 @@ use crate::core::happening::Traffic;
 use crate::core::ids::RoomId;
 use crate::core::moderation::Target;
 use crate::core::quality::Mos;
-use crate::core::room_options::RecordingPolicy;
 use crate::core::stats::{ParticipantSnapshot, RoomSnapshot};
 use crate::net::clock;
 use crate::net::http::message::Response;
@@ -73,16 +72,15 @@ pub fn waiting(view: ServerView<'_>, room: &RoomId) -> Response {
 
 /// Answers `GET /api/v1/rooms/{room}/bans`.
 pub fn bans(view: ServerView<'_>, room: &RoomId) -> Response {
-    in_room(view, room, |found| {
-        let bans = found.bans.iter().map(|ban| {
-            json!({
-                "identity": ban.identity,
-                "address": ban.address.map(|address| address.to_string()),
-                "secondsLeft": ban.left.map(|left| left.as_secs()),
-            })
-        });
-        Ok(json!({"bans": bans.collect::<Vec<_>>()}))
-    })
+    let Some(bans) = view.sfu.bans(view.now, room) else { return no_such_room() };
+    let bans = bans.iter().map(|ban| {
+        json!({
+            "identity": ban.identity,
+            "address": ban.address.map(|address| address.to_string()),
+            "secondsLeft": ban.left.map(|left| left.as_secs()),
+        })
+    });
+    Response::json(200, &json!({"bans": bans.collect::<Vec<_>>()}))
 }
 
 /// Answers a request that was carried out, or that the core has refused.
@@ -181,11 +179,7 @@ fn in_room(
 }
 
 fn member<'r>(room: &'r RoomSnapshot, who: &Target) -> Result<&'r ParticipantSnapshot, Response> {
-    let is_meant = |one: &&ParticipantSnapshot| match who {
-        Target::Id(id) => one.participant == *id,
-        Target::Identity(identity) => one.profile.identity.as_ref() == Some(identity),
-    };
-    room.participants.iter().find(is_meant).ok_or_else(no_such_participant)
+    room.member(who).ok_or_else(no_such_participant)
 }
 
 fn room_json(view: ServerView<'_>, room: &RoomSnapshot) -> Value {
@@ -207,7 +201,8 @@ fn room_json(view: ServerView<'_>, room: &RoomSnapshot) -> Value {
             "locked": options.locked,
             "waitingRoom": options.waiting_room,
             "private": options.private,
-            "recordable": options.recording != RecordingPolicy::Never,
+            "record": options.recording.as_str(),
+            "codecs": options.codecs.names().collect::<Vec<_>>(),
         },
     })
 }

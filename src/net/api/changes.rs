@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::asked::{ApiRequest, no_such_participant, no_such_room};
+use crate::core::codec_set::CodecSet;
 use crate::core::command::{Join, Source};
 use crate::core::grants::Sources;
 use crate::core::ids::{ParticipantId, RoomId, TrackId};
@@ -31,7 +32,8 @@ pub fn target(names: &[&str]) -> Result<Target, Response> {
     target_of(text).ok_or_else(no_such_participant)
 }
 
-fn target_of(text: String) -> Option<Target> {
+/// Reads whom a text names, by id or by identity. The id may have LiveKit's prefix.
+pub fn target_of(text: String) -> Option<Target> {
     let id = own(&text, "PA_", "p-").parse().map(Target::Id).ok();
     id.or_else(|| Profile::is_identity(&text).then_some(Target::Identity(text)))
 }
@@ -41,8 +43,13 @@ fn own(text: &str, livekit: &str, prefix: &str) -> String {
     text.strip_prefix(livekit).map_or_else(|| text.to_owned(), |bare| format!("{prefix}{bare}"))
 }
 
+/// Reads a track's id, which may have LiveKit's prefix.
+pub fn track_of(text: &str) -> Option<TrackId> {
+    own(text, "TR_", "t-").parse().ok()
+}
+
 fn track(names: &[&str]) -> Result<TrackId, Response> {
-    let track = names.get(1).and_then(|part| own(part, "TR_", "t-").parse().ok());
+    let track = names.get(1).and_then(|part| track_of(part));
     track.ok_or_else(|| {
         Response::problem(404, "no such track in this room", "list the participants: they have the tracks")
     })
@@ -65,10 +72,13 @@ pub fn make_room(_: &[&str], request: &Request) -> Result<ApiRequest, Response> 
     });
     let name = name.transpose()?;
     let mut change = room_change(&mut body)?;
-    change.recording = body.flag("record")?.map(|record| match record {
-        true => RecordingPolicy::ByName,
-        false => RecordingPolicy::Never,
+    let policy = body.text("record")?.map(|name| {
+        let bad = "`record` must be default, never or always";
+        RecordingPolicy::named(&name)
+            .ok_or_else(|| Response::problem(400, bad, "choose one of them, or leave it out"))
     });
+    change.recording = policy.transpose()?;
+    change.codecs = body.texts("codecs")?.map(|listed| codecs(&listed)).transpose()?;
     body.end()?;
     Ok(ApiRequest::MakeRoom(name, Box::new(change)))
 }
@@ -91,6 +101,14 @@ fn room_change(body: &mut Body) -> Result<RoomChange, Response> {
         waiting_room: body.flag("waitingRoom")?,
         private: body.flag("private")?,
         recording: None,
+        codecs: None,
+    })
+}
+
+fn codecs(listed: &[String]) -> Result<CodecSet, Response> {
+    CodecSet::named(listed.iter().map(String::as_str)).ok_or_else(|| {
+        let action = "name some of opus, vp8, vp9, h264, av1, or leave it out for all";
+        Response::problem(400, "`codecs` must be a list of codecs that the server serves", action)
     })
 }
 
@@ -194,7 +212,7 @@ pub fn lift_bans(names: &[&str], _: &Request) -> Result<ApiRequest, Response> {
     one(names, Moderation::LiftBans(None))
 }
 
-/// Reads who is to be let in again.
+/// Reads who is to be let in again, or which address.
 pub fn lift_ban(names: &[&str], _: &Request) -> Result<ApiRequest, Response> {
     let identity = names.get(1).and_then(|part| segment(part)).filter(|text| Profile::is_identity(text));
     one(names, Moderation::LiftBans(Some(identity.ok_or_else(no_such_participant)?)))

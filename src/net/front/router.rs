@@ -4,6 +4,7 @@ use crate::core::ids::RoomId;
 use crate::net::api::{self, ApiCall};
 use crate::net::http::message::{Request, Response};
 use crate::net::operator::admin::{self, AdminRequest};
+use crate::net::twirp;
 use crate::signal::whip::Side;
 
 /// What a request leads to.
@@ -11,6 +12,8 @@ use crate::signal::whip::Side;
 pub enum Route {
     /// To the signalling WebSocket.
     WebSocket,
+    /// To the signalling of LiveKit's clients.
+    LiveKit(LiveKitTarget),
     /// To the server's health.
     Health,
     /// To whether the server is alive.
@@ -23,12 +26,23 @@ pub enum Route {
     Admin(AdminRequest),
     /// To the API for back ends, for those whose token allows what they ask.
     Api(ApiCall),
+    /// To LiveKit's room service, for those whose token allows what they ask.
+    RoomService(Box<twirp::Call>),
     /// To WHIP or WHEP, for those who may use the room.
     Whip(WhipTarget),
     /// To a file of the browser client, if there is one of that name.
     File,
     /// To an answer that needs nothing else.
     Answer(Response),
+}
+
+/// What an address of LiveKit's clients is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveKitTarget {
+    /// `/rtc/v1`: the WebSocket.
+    Socket,
+    /// `/rtc/v1/validate`: why the WebSocket was refused, which a page cannot see.
+    Validate,
 }
 
 /// What a WHIP or WHEP URL names.
@@ -46,6 +60,7 @@ pub struct WhipTarget {
 pub fn label(path: &str) -> &'static str {
     match path {
         "/ws" => "/ws",
+        "/rtc/v1" | "/rtc/v1/validate" => "/rtc",
         "/health" => "/health",
         "/livez" => "/livez",
         "/readyz" => "/readyz",
@@ -53,6 +68,7 @@ pub fn label(path: &str) -> &'static str {
         "*" => "*",
         _ if path.starts_with("/admin/") => "/admin",
         _ if path.starts_with("/api/") => "/api",
+        _ if path.starts_with("/twirp/") => "/twirp",
         _ if path.starts_with("/whip/") => "/whip",
         _ if path.starts_with("/whep/") => "/whep",
         _ => "file",
@@ -65,7 +81,7 @@ pub fn is_served_at(path: &str, is_management: bool, has_api: bool) -> bool {
     match label(path) {
         "/health" | "/livez" | "/readyz" => true,
         "/admin" | "/metrics" => is_management,
-        "/api" => is_management == has_api,
+        "/api" | "/twirp" => is_management == has_api,
         _ => !is_management,
     }
 }
@@ -86,6 +102,11 @@ pub fn route(request: &Request) -> Route {
     match request.path.as_str() {
         "/ws" if request.method == "GET" => Route::WebSocket,
         "/ws" => Route::Answer(Response::method_not_allowed("GET")),
+        "/rtc/v1" if request.method == "GET" => Route::LiveKit(LiveKitTarget::Socket),
+        "/rtc/v1/validate" if matches!(request.method.as_str(), "GET" | "OPTIONS") => {
+            Route::LiveKit(LiveKitTarget::Validate)
+        }
+        "/rtc/v1" | "/rtc/v1/validate" => Route::Answer(Response::method_not_allowed("GET")),
         "/health" if read_only => Route::Health,
         "/livez" if read_only => Route::Live,
         "/readyz" if read_only => Route::Ready,
@@ -100,6 +121,10 @@ pub fn route(request: &Request) -> Route {
         },
         path if path.starts_with("/api/") => match api::parse(request) {
             Ok(asked) => Route::Api(ApiCall { asked, authority: None }),
+            Err(response) => Route::Answer(response),
+        },
+        path if path.starts_with("/twirp/") => match twirp::parse(request) {
+            Ok(call) => Route::RoomService(Box::new(call)),
             Err(response) => Route::Answer(response),
         },
         path if is_whip(path) => match whip_target(path) {

@@ -1,4 +1,4 @@
-//! CORS: which other sites' web pages may read the answers of `/api/v1`, WHIP and WHEP (Fetch standard, "CORS protocol").
+//! CORS: which other sites' web pages may read the answers of `/api/v1`, LiveKit's room service, WHIP and WHEP (Fetch standard, "CORS protocol").
 //!
 //! Credentials of the browser's own, such as cookies, are never allowed: whoever asks shows a token.
 
@@ -22,7 +22,7 @@ pub fn limited<'r>(response: &'r Response, request: &Request, origins: &[String]
         }
         return Cow::Owned(response.clone().without("Access-Control-"));
     }
-    if !is_under("/api/") || !is_listed {
+    if !(is_under("/api/") || is_under("/twirp/")) || !is_listed {
         return Cow::Borrowed(response);
     }
     let shown = if is_any { "*".to_owned() } else { origin.to_owned() };

@@ -34,14 +34,19 @@ pub fn list(view: ServerView<'_>, config: Option<&RecordConfig>) -> Response {
     Response::json(200, &value)
 }
 
+/// Refuses to record on a server without a directory for traces.
+pub fn no_place_for_traces() -> Response {
+    Response::problem(
+        409,
+        "the server has no place for traces",
+        "start it with --record DIR, or set record.dir in the configuration",
+    )
+}
+
 /// Answers `PUT /admin/v1/recordings/{room}`: the next room of that name is recorded.
 pub fn record_next(view: ServerView<'_>, config: Option<&RecordConfig>, room: RoomId) -> AdminAnswer {
     if config.is_none() {
-        return AdminAnswer::of(Response::problem(
-            409,
-            "the server has no place for traces",
-            "start it with --record DIR, or set record.dir in the configuration",
-        ));
+        return AdminAnswer::of(no_place_for_traces());
     }
     if view.sfu.room_snapshot(view.now, &room).is_some() {
         return AdminAnswer::of(Response::problem(

@@ -281,6 +281,12 @@ impl Connections {
         }
         let Self { slab, deadlines, .. } = self;
         deadlines.compact(slab.len(), |place| slab.get(place).and_then(|entry| entry.alarm.queued()));
+        if self.slab.is_empty() {
+            // What a flood took is given back when it is over.
+            self.slab.shrink_to_fit();
+            self.by_address.shrink_to_fit();
+            self.by_ends.shrink_to_fit();
+        }
     }
 
     fn uncount(&mut self, host: IpAddr) {

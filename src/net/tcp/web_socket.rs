@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tungstenite::error::{CapacityError, Error};
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tungstenite::{Message, Utf8Bytes, WebSocket};
+use tungstenite::{Bytes, Message, Utf8Bytes, WebSocket};
 
 use super::pipe::Pipe;
 use crate::access::Pass;
@@ -14,6 +14,8 @@ use crate::net::client_origin::ClientOrigin;
 use crate::net::clock;
 use crate::net::http::message::{Request, Response};
 use crate::net::shell_config::ShellConfig;
+use crate::signal::Demand;
+use crate::signal::livekit::LiveKitFrontEnd;
 use crate::signal::native::{self, Close, FrontEnd, Limits};
 
 /// How much tungstenite reads at a time, and holds while idle, bytes.
@@ -27,8 +29,8 @@ pub const LINGER: Duration = Duration::from_secs(2);
 pub enum Incoming {
     /// A whole text message.
     Text(Utf8Bytes),
-    /// A binary message, which the protocol does not have.
-    Binary,
+    /// A whole binary message.
+    Binary(Bytes),
     /// A ping or a pong, which is answered already.
     Control,
     /// The client says goodbye, with this close code if it gave one.
@@ -39,6 +41,32 @@ pub enum Incoming {
     Violation(Close),
     /// Both sides have closed: only the output is left to be written.
     Done,
+}
+
+/// The front end of a client, by the protocol that it speaks.
+pub enum Client {
+    /// Ours.
+    Native(FrontEnd),
+    /// That of LiveKit.
+    LiveKit(Box<LiveKitFrontEnd>),
+}
+
+impl Client {
+    /// Returns whether somebody has joined by this connection.
+    pub fn has_joined(&self) -> bool {
+        match self {
+            Self::Native(front_end) => front_end.has_joined(),
+            Self::LiveKit(front_end) => front_end.has_joined(),
+        }
+    }
+
+    /// Notes that the connection has ended. Returns what the core must hear, if it knows the connection.
+    pub fn lost(&mut self) -> Option<Demand> {
+        match self {
+            Self::Native(front_end) => front_end.lost(),
+            Self::LiveKit(front_end) => front_end.lost(),
+        }
+    }
 }
 
 /// One WebSocket, and the front end of the client behind it.
@@ -52,7 +80,7 @@ pub struct Socket {
     /// When the last message came.
     last_message: Instant,
     /// The front end, which reads the client's messages and turns the core's events into messages.
-    pub front_end: FrontEnd,
+    pub client: Client,
     /// Where the client's messages come from.
     pub origin: ClientOrigin,
     /// What lets the client in, if they have shown a token.
@@ -91,28 +119,33 @@ pub fn upgrade(request: &Request) -> Result<Response, Response> {
     }
 }
 
+/// Returns what one client may send.
+pub fn limits_of(config: &ShellConfig) -> Limits {
+    Limits {
+        message_bytes_max: config.message_bytes_max,
+        messages_per_second: config.messages_per_second,
+        messages_burst: config.messages_burst,
+        offers_per_second: config.offers_per_second,
+        offers_burst: config.offers_burst,
+    }
+}
+
 impl Socket {
-    /// Takes over the pipe of an HTTP connection on which the upgrade was just answered.
+    /// Takes over the pipe of an HTTP connection on which the upgrade was just answered. The client speaks the native protocol
+    /// unless another front end is put in.
     pub fn new(pipe: Pipe, config: &ShellConfig, now: Instant, origin: ClientOrigin) -> Self {
         let limits = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
             .max_message_size(Some(config.message_bytes_max))
             .max_frame_size(Some(config.message_bytes_max));
-        let allowed = Limits {
-            message_bytes_max: config.message_bytes_max,
-            messages_per_second: config.messages_per_second,
-            messages_burst: config.messages_burst,
-            offers_per_second: config.offers_per_second,
-            offers_burst: config.offers_burst,
-        };
         Self {
             socket: WebSocket::from_raw_socket(pipe, Role::Server, Some(limits)),
             closing: None,
             next_ping: now + config.websocket_ping_interval,
             heard: now,
             last_message: now,
-            front_end: FrontEnd::new(allowed, now),
+            client: Client::Native(FrontEnd::new(limits_of(config), now)),
             origin,
             pass: None,
         }
@@ -151,7 +184,13 @@ impl Socket {
                     self.last_message = now;
                     Some(Incoming::Text(text))
                 }
-                Ok(Message::Binary(_)) => Some(Incoming::Binary),
+                Ok(Message::Binary(bytes)) => {
+                    // Only where it can be a message does it count as one.
+                    if matches!(self.client, Client::LiveKit(_)) {
+                        self.last_message = now;
+                    }
+                    Some(Incoming::Binary(bytes))
+                }
                 Ok(Message::Close(_)) if self.closing.is_some() => continue,
                 Ok(Message::Close(frame)) => {
                     self.closing = Some(now);
@@ -179,6 +218,13 @@ impl Socket {
         }
     }
 
+    /// The same for a binary message.
+    pub fn send_binary(&mut self, bytes: Vec<u8>) {
+        if self.closing.is_none() {
+            let _ = self.socket.write(Message::binary(bytes));
+        }
+    }
+
     /// Queues the goodbye, once.
     pub fn close(&mut self, now: Instant, close: Close) {
         if self.closing.is_none() {
@@ -196,7 +242,7 @@ impl Socket {
         if now >= self.heard + config.websocket_timeout {
             return Lapse::Silent;
         }
-        if !self.front_end.has_joined() && now >= self.last_message + config.idle_timeout {
+        if !self.client.has_joined() && now >= self.last_message + config.idle_timeout {
             return Lapse::NeverJoined;
         }
         // Moved even during a close, or the deadline would stay in the past.
@@ -215,12 +261,15 @@ impl Socket {
     fn renew_pass(&mut self, config: &ShellConfig) {
         let now = clock::unix().as_secs();
         let renewed = self.pass.as_ref().and_then(|pass| pass.renewed(now));
-        if let Some(renewed) = renewed.filter(|_| self.front_end.has_joined())
+        if let Some(renewed) = renewed.filter(|_| self.client.has_joined())
             && let Some(token) = config.gate.sign(&renewed)
         {
-            let text = native::encode_token(&token, renewed.expires);
+            let expires = renewed.expires;
             self.pass = Some(renewed);
-            self.send(text);
+            match self.client {
+                Client::Native(_) => self.send(native::encode_token(&token, expires)),
+                Client::LiveKit(_) => self.send_binary(LiveKitFrontEnd::token(&token)),
+            }
         }
     }
 
@@ -228,7 +277,7 @@ impl Socket {
     pub fn deadline(&self, config: &ShellConfig) -> Instant {
         let silent = self.heard + config.websocket_timeout;
         let joining = self.last_message + config.idle_timeout;
-        let lapse = if self.front_end.has_joined() { silent } else { silent.min(joining) };
+        let lapse = if self.client.has_joined() { silent } else { silent.min(joining) };
         let goodbye = self.closing.map_or(lapse, |since| since + LINGER);
         lapse.min(goodbye).min(self.next_ping)
     }

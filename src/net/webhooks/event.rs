@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use crate::core::command::{MediaKind, Source};
 use crate::core::event::{LeaveReason, TrackInfo};
+use crate::core::grants::Grants;
 use crate::core::happening::{Happening, Member};
+use crate::core::ids::ParticipantId;
+use crate::core::profile::Profile;
 
 /// A room as events tell of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,16 +98,25 @@ fn room(room: &RoomFacts) -> Value {
 
 fn participant(member: &Member, at: Duration, left: Option<LeaveReason>) -> Value {
     let joined = at.saturating_sub(member.age);
-    let (grants, profile) = (member.grants, &member.profile);
+    let mut told = person(member.participant, &member.profile, member.grants, joined);
+    told["state"] = json!(if left.is_some() { "DISCONNECTED" } else { "ACTIVE" });
+    if let Some(reason) = left {
+        told["disconnectReason"] = json!(disconnect_reason(reason));
+    }
+    told
+}
+
+/// Returns what LiveKit's `ParticipantInfo` says of who somebody is and what they may do. `joined` is when they came, since
+/// 1970.
+pub fn person(id: ParticipantId, profile: &Profile, grants: Grants, joined: Duration) -> Value {
     let sources: Vec<&str> = grants.publish.iter().map(source).collect();
-    let mut participant = json!({
-        "sid": sid("PA_", &member.participant.to_string()),
+    json!({
+        "sid": sid("PA_", &id.to_string()),
         // Whoever came in without a token is nobody that a back end knows.
-        "identity": profile.identity.clone().unwrap_or_else(|| member.participant.to_string()),
+        "identity": profile.identity.clone().unwrap_or_else(|| id.to_string()),
         "name": profile.name,
         "metadata": profile.metadata,
         "attributes": profile.attributes,
-        "state": if left.is_some() { "DISCONNECTED" } else { "ACTIVE" },
         "joinedAt": joined.as_secs().to_string(),
         "joinedAtMs": joined.as_millis().to_string(),
         "permission": {
@@ -115,14 +127,11 @@ fn participant(member: &Member, at: Duration, left: Option<LeaveReason>) -> Valu
             "canUpdateMetadata": grants.update_own_profile,
             "hidden": grants.hidden,
         },
-    });
-    if let Some(reason) = left {
-        participant["disconnectReason"] = json!(disconnect_reason(reason));
-    }
-    participant
+    })
 }
 
-fn track(info: &TrackInfo) -> Value {
+/// Returns LiveKit's `TrackInfo` as far as it is known without what is sent.
+pub fn track(info: &TrackInfo) -> Value {
     json!({
         "sid": sid("TR_", &info.track.to_string()),
         "type": match info.kind() {
@@ -140,7 +149,8 @@ fn sid(prefix: &str, id: &str) -> String {
     format!("{prefix}{bare}")
 }
 
-fn source(source: Source) -> &'static str {
+/// Returns LiveKit's name of a source.
+pub fn source(source: Source) -> &'static str {
     match source {
         Source::Microphone => "MICROPHONE",
         Source::Camera => "CAMERA",
@@ -167,10 +177,8 @@ fn disconnect_reason(reason: LeaveReason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::grants::Grants;
     use crate::core::happening::Traffic;
-    use crate::core::ids::{ParticipantId, TrackId};
-    use crate::core::profile::Profile;
+    use crate::core::ids::TrackId;
 
     fn told(what: &Happening) -> Value {
         let room = RoomFacts {
@@ -200,6 +208,7 @@ mod tests {
             participant: ParticipantId(7),
             source: Source::ScreenAudio,
             muted: false,
+            label: None,
         };
         let event = told(&Happening::Published(anna(true), info));
         assert_eq!((&event["event"], &event["createdAt"]), (&json!("track_published"), &json!("1060")));

@@ -21,10 +21,10 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
     match event {
         Event::Joined(request, joined) => reply("joined", request, JoinedData::new(joined, server)),
         Event::Resumed(request, resumed) => reply("resumed", request, ResumedData::new(resumed, server)),
-        Event::Answer { request, sdp, publications } => {
+        Event::Answer { request, sdp, publications, .. } => {
             reply("answer", request, AnswerData { sdp, publications: own_publications(publications) })
         }
-        Event::Done(request) | Event::Left(request) => reply("ok", request, Nothing {}),
+        Event::Done(to) | Event::Left(to) | Event::TrackReserved(to, _) => reply("ok", to, Nothing {}),
         Event::Refused(request, refusal) => encode_refusal(request.as_ref(), refusal, is_fatal(refusal.code)),
         Event::ParticipantJoined(info) => news("participant-joined", ParticipantData::new(info)),
         Event::ParticipantReconnecting(id) => news("participant-reconnecting", ParticipantIdData::new(id)),

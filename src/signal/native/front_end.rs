@@ -8,7 +8,7 @@ use super::head::Head;
 use super::{
     ClientMessage, Close, ServerFacts, encode_event, encode_pong, encode_refusal, is_fatal, parse, refusals,
 };
-use crate::core::command::{Command, Lifeline, PublicationRequest, Source};
+use crate::core::command::{Command, Layout, Lifeline, PublicationRequest, Source};
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId};
 use crate::limits::{
@@ -30,6 +30,22 @@ pub struct Limits {
     pub offers_per_second: u32,
     /// Offers at once.
     pub offers_burst: u32,
+}
+
+/// What all connections of one identity may send together.
+#[derive(Debug)]
+pub struct SharedAllowance {
+    /// Their messages.
+    pub messages: Allowance,
+    /// Their offers.
+    pub offers: Allowance,
+}
+
+impl SharedAllowance {
+    /// Returns whether nothing was sent lately.
+    pub fn is_full(&mut self, now: Instant) -> bool {
+        self.messages.is_full(now) && self.offers.is_full(now)
+    }
 }
 
 /// What to do after a client's message or one of the core's events.
@@ -62,6 +78,8 @@ pub struct FrontEnd {
     /// Whether the core has heard of this connection, and must hear of its end.
     is_known_to_core: bool,
     has_joined: bool,
+    /// Who the client is by their token, since they have joined.
+    identity: Option<String>,
 }
 
 impl FrontEnd {
@@ -76,7 +94,13 @@ impl FrontEnd {
             published: BTreeSet::new(),
             is_known_to_core: false,
             has_joined: false,
+            identity: None,
         }
+    }
+
+    /// Returns who the client is by their token; `None` if they have none, or have not joined.
+    pub fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
     }
 
     /// Returns whether somebody has joined by this connection.
@@ -86,12 +110,22 @@ impl FrontEnd {
 
     /// Takes one of the client's text messages.
     pub fn receive(&mut self, now: Instant, text: &str) -> Reaction {
+        self.receive_of(now, text, None)
+    }
+
+    /// Takes one of the client's text messages, which also counts for all connections of their identity, if they have one.
+    pub fn receive_of(
+        &mut self,
+        now: Instant,
+        text: &str,
+        mut all: Option<&mut SharedAllowance>,
+    ) -> Reaction {
         let head = Head::read(text);
         // Taken before anything else is read. A message that cannot be read costs as much as another.
-        if !self.messages.take(now, 1.0) {
+        if !self.take_messages(now, 1.0, all.as_deref_mut()) {
             return self.fault(now, head.request.as_ref(), self.too_many_messages());
         }
-        if head.is_offer && !self.offers.take(now, 1.0) {
+        if head.is_offer && !self.take_offer(now, all.as_deref_mut()) {
             return self.fault(now, head.request.as_ref(), self.too_many_offers());
         }
         let message = match parse(text) {
@@ -99,7 +133,7 @@ impl FrontEnd {
             Err((request, refusal)) => return self.fault(now, request.as_ref(), refusal),
         };
         if let ClientMessage::Command { request, command } = &message
-            && let Err(refusal) = self.take_cost(now, command, head.is_offer)
+            && let Err(refusal) = self.take_cost(now, command, head.is_offer, all)
         {
             return self.fault(now, request.as_ref(), refusal);
         }
@@ -113,6 +147,7 @@ impl FrontEnd {
                 name,
                 auto_subscribe,
                 lifeline: Lifeline::Signalling,
+                layout: Layout::Slots,
                 ticket: Ticket::Token(token),
             },
             ClientMessage::Resume { request, resume } => Demand::Resume { request, resume },
@@ -124,9 +159,16 @@ impl FrontEnd {
 
     /// Takes from the allowances what a command costs beyond one message: offers have an allowance of their own, and
     /// messages to many cost more. `is_charged` is whether it was taken for an offer before.
-    fn take_cost(&mut self, now: Instant, command: &Command, is_charged: bool) -> Result<(), Refusal> {
+    fn take_cost(
+        &mut self,
+        now: Instant,
+        command: &Command,
+        is_charged: bool,
+        mut all: Option<&mut SharedAllowance>,
+    ) -> Result<(), Refusal> {
         // An offer can be written in such a way that only parsing tells what it is, with escapes or two types.
-        if matches!(command, Command::Offer { .. }) && !is_charged && !self.offers.take(now, 1.0) {
+        let is_offer = matches!(command, Command::Offer { .. });
+        if is_offer && !is_charged && !self.take_offer(now, all.as_deref_mut()) {
             return Err(self.too_many_offers());
         }
         let publishes = match command {
@@ -150,13 +192,21 @@ impl FrontEnd {
         };
         let stated = if let Command::Prefer(preferences) = command { preferences.len() } else { 0 };
         let more = told / RECIPIENTS_PER_MESSAGE + stated / PREFERENCES_PER_MESSAGE;
-        if more > 0 && !self.messages.take(now, more as f64) {
+        if more > 0 && !self.take_messages(now, more as f64, all) {
             return Err(self.too_many_messages());
         }
         if let Some(published) = publishes {
             self.published = published;
         }
         Ok(())
+    }
+
+    fn take_messages(&mut self, now: Instant, cost: f64, all: Option<&mut SharedAllowance>) -> bool {
+        self.messages.take(now, cost) && all.is_none_or(|all| all.messages.take(now, cost))
+    }
+
+    fn take_offer(&mut self, now: Instant, all: Option<&mut SharedAllowance>) -> bool {
+        self.offers.take(now, 1.0) && all.is_none_or(|all| all.offers.take(now, 1.0))
     }
 
     fn too_many_messages(&self) -> Refusal {
@@ -222,6 +272,11 @@ impl FrontEnd {
                 self.has_joined = false;
             }
             _ => {}
+        }
+        if let Event::Joined(_, joined) = event {
+            self.identity.clone_from(&joined.profile.identity);
+        } else if let Event::Resumed(_, resumed) = event {
+            self.identity.clone_from(&resumed.joined.profile.identity);
         }
         match event {
             Event::Joined(_, joined) => self.others = joined.participants.len(),
@@ -291,6 +346,22 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_all_connections_of_an_identity_send_counts_together() {
+        let now = Instant::now();
+        let mut all =
+            SharedAllowance { messages: Allowance::new(1, 4, now), offers: Allowance::new(1, 1, now) };
+        let mut devices = [FrontEnd::new(LIMITS, now), FrontEnd::new(LIMITS, now)];
+        let mut answered = 0;
+        for _ in 0..3 {
+            for device in &mut devices {
+                let reaction = device.receive_of(now, r#"{"type":"ping"}"#, Some(&mut all));
+                answered += usize::from(!reaction.is_fault);
+            }
+        }
+        assert_eq!(answered, 4, "each alone might have sent three");
+    }
 
     const LIMITS: Limits = Limits {
         message_bytes_max: 1000,

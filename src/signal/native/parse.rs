@@ -9,8 +9,8 @@ use base64ct::{Base64, Encoding};
 use super::fields::{Field, Fields};
 use super::{ClientMessage, SERVED_VERSIONS};
 use crate::core::command::{
-    Command, EncodingRequest, Join, Moderation, Preference, Priority, PublicationRequest, Resume, Source,
-    Wish,
+    Command, EncodingRequest, Join, Moderation, Preference, Priority, Proof, PublicationRequest, Resume,
+    Source, Wish,
 };
 use crate::core::data::DataPayload;
 use crate::core::event::{Refusal, RefusalCode};
@@ -179,7 +179,7 @@ fn resume(data: &Fields<'_>) -> Result<Resume, Refusal> {
     Ok(Resume {
         room: room(&data.required("room", ROOM_FORM)?)?,
         participant: participant(&data.required("participantId", PARTICIPANT_FORM)?)?,
-        secret: data.required("secret", secret_form)?.string(secret_form)?,
+        proof: Proof::Secret(data.required("secret", secret_form)?.string(secret_form)?),
     })
 }
 
@@ -224,7 +224,7 @@ fn publication(item: &Field<'_>) -> Result<PublicationRequest, Refusal> {
         }
         None => Vec::new(),
     };
-    Ok(PublicationRequest { mid, source, muted, encodings })
+    Ok(PublicationRequest { mid, source, muted, encodings, track: None })
 }
 
 fn source(field: &Field<'_>) -> Result<Source, Refusal> {

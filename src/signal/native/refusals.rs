@@ -47,6 +47,15 @@ pub fn joins_too_fast() -> Refusal {
     )
 }
 
+/// Joins came by one identity faster than configured.
+pub fn identity_joins_too_fast() -> Refusal {
+    Refusal::new(
+        RefusalCode::RateLimited,
+        "too many joins came by tokens of this identity within a short time",
+        "Try again after a few seconds, or give each person an identity of their own.",
+    )
+}
+
 /// Messages came faster than configured.
 pub fn rate_limited(messages_per_second: usize) -> Refusal {
     Refusal::new(

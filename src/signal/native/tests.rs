@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::parse::REQUEST_TYPES;
 use super::*;
 use crate::core::command::{
-    EncodingRequest, Moderation, Preference, Priority, PublicationRequest, Source, Wish,
+    EncodingRequest, Moderation, Preference, Priority, Proof, PublicationRequest, Source, Wish,
 };
 use crate::core::event::*;
 use crate::core::grants::{Grants, Role, Sources};
@@ -100,8 +100,11 @@ fn every_request_of_the_protocol_is_understood() {
             token: Some("a.b.c".into()),
         }
     );
-    let resume =
-        Resume { room: "a".parse().expect("a room id"), participant: PARTICIPANT, secret: "s".into() };
+    let resume = Resume {
+        room: "a".parse().expect("a room id"),
+        participant: PARTICIPANT,
+        proof: Proof::Secret("s".into()),
+    };
     assert_eq!(parsed[1], ClientMessage::Resume { request: None, resume });
     let high = EncodingRequest {
         rid: "high".into(),
@@ -111,8 +114,13 @@ fn every_request_of_the_protocol_is_understood() {
     };
     let low = EncodingRequest { rid: "low".into(), width: None, height: None, max_bitrate: None };
     let encodings = vec![high, low];
-    let publications =
-        vec![PublicationRequest { mid: Mid::from("8"), source: Source::Camera, muted: true, encodings }];
+    let publications = vec![PublicationRequest {
+        mid: Mid::from("8"),
+        source: Source::Camera,
+        muted: true,
+        encodings,
+        track: None,
+    }];
     assert_eq!(
         parsed[2],
         ClientMessage::Command {
@@ -349,7 +357,13 @@ fn neither_truncation_nor_a_changed_byte_nor_depth_panics() {
 }
 
 fn track_info() -> TrackInfo {
-    TrackInfo { track: TRACK, participant: PARTICIPANT, source: Source::ScreenAudio, muted: true }
+    TrackInfo {
+        track: TRACK,
+        participant: PARTICIPANT,
+        source: Source::ScreenAudio,
+        muted: true,
+        label: None,
+    }
 }
 
 fn joined() -> Joined {
@@ -444,7 +458,12 @@ fn events() -> Vec<(Event, Value)> {
         (Event::Joined(id(), Box::new(joined())), reply("joined", joined_json)),
         (Event::Resumed(id(), Box::new(resumed)), reply("resumed", resumed_json)),
         (
-            Event::Answer { request: id(), sdp: "v=0\r\n".into(), publications: publications() },
+            Event::Answer {
+                request: id(),
+                sdp: "v=0\r\n".into(),
+                publications: publications(),
+                shown: Vec::new(),
+            },
             reply("answer", json!({"sdp": "v=0\r\n", "publications": publications_json})),
         ),
         (Event::Done(id()), reply("ok", json!({}))),

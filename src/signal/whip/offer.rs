@@ -164,7 +164,13 @@ fn publications(description: &Description<'_>) -> Vec<PublicationRequest> {
             MediaKind::Video if std::mem::replace(&mut seen.1, true) => Source::Screen,
             MediaKind::Video => Source::Camera,
         };
-        Some(PublicationRequest { mid: section.mid, source, muted: false, encodings: Vec::new() })
+        Some(PublicationRequest {
+            mid: section.mid,
+            source,
+            muted: false,
+            encodings: Vec::new(),
+            track: None,
+        })
     };
     description.served().filter(|section| section.sends()).filter_map(request).collect()
 }

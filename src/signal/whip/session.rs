@@ -6,7 +6,7 @@
 //! remembers that, and sends the [`WhipReply`].
 
 use super::{Choice, Fragment, Problem, Side, WhepViewer, WhipOffer, answer_fragment, precondition};
-use crate::core::command::{Command, Lifeline};
+use crate::core::command::{Command, Layout, Lifeline};
 use crate::core::event::{ClosingReason, Event, Refusal};
 use crate::core::ids::{ParticipantId, RequestId, RoomId};
 use crate::signal::{Demand, Ticket};
@@ -92,6 +92,7 @@ impl WhipSession {
             name,
             auto_subscribe: false,
             lifeline: Lifeline::Media,
+            layout: Layout::Slots,
             ticket,
         };
         (session, demand)
@@ -289,8 +290,13 @@ mod tests {
     }
 
     fn joined() -> Event {
-        let tracks =
-            vec![TrackInfo { track: CAMERA, participant: ANNA, source: Source::Camera, muted: false }];
+        let tracks = vec![TrackInfo {
+            track: CAMERA,
+            participant: ANNA,
+            source: Source::Camera,
+            muted: false,
+            label: None,
+        }];
         let anna = ParticipantInfo {
             participant: ANNA,
             profile: Profile::named("Anna"),
@@ -316,7 +322,12 @@ mod tests {
     }
 
     fn answer() -> Event {
-        Event::Answer { request: None, sdp: format!("v=0\r\nm=video\r\n{UFRAG}"), publications: Vec::new() }
+        Event::Answer {
+            request: None,
+            sdp: format!("v=0\r\nm=video\r\n{UFRAG}"),
+            publications: Vec::new(),
+            shown: Vec::new(),
+        }
     }
 
     fn refusal(session: &WhipSession) -> Event {

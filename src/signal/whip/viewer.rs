@@ -132,7 +132,13 @@ mod tests {
     use crate::core::profile::Profile;
 
     fn track(id: u64, participant: u64, source: Source) -> TrackInfo {
-        TrackInfo { track: TrackId(id), participant: ParticipantId(participant), source, muted: false }
+        TrackInfo {
+            track: TrackId(id),
+            participant: ParticipantId(participant),
+            source,
+            muted: false,
+            label: None,
+        }
     }
 
     fn person(id: u64, tracks: &[(u64, Source)]) -> ParticipantInfo {

@@ -2,7 +2,8 @@
 
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{
-    Command, EncodingRequest, Join, Lifeline, MediaKind, Preference, PublicationRequest, Resume, Source, Wish,
+    Command, EncodingRequest, Join, Layout, Lifeline, MediaKind, Preference, Proof, PublicationRequest,
+    Resume, Source, Wish,
 };
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, RefusalCode, Resumed,
@@ -13,7 +14,7 @@ use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::core::profile::Profile;
 use crate::sim::dice::Dice;
 use crate::sim::layering::{Encoder, LayerPlan};
-use crate::sim::network::{Micros, name};
+use crate::sim::network::{Micros, host_of, name};
 use crate::sim::plan::SourcePlan;
 use crate::sim::sdp::{self, Answer, Role, Section};
 use crate::wire::stun_check::Credentials;
@@ -42,9 +43,10 @@ impl Endpoint {
             profile: Profile::named(name(self.person)),
             auto_subscribe: self.plan.auto_subscribe,
             lifeline: Lifeline::Signalling,
+            layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
-            host: None,
+            host: Some(host_of(self.person)),
         };
         self.ask(Asked::Enter, Signal::Join(join), post);
     }
@@ -56,7 +58,7 @@ impl Endpoint {
         let resume = Resume {
             room: joined.room.clone(),
             participant: joined.participant,
-            secret: joined.secret.clone(),
+            proof: Proof::Secret(joined.secret.clone()),
         };
         self.ask(Asked::Enter, Signal::Resume(resume), post);
         true
@@ -153,7 +155,8 @@ impl Endpoint {
     pub fn publish(&mut self, source: Source, yes: bool, post: &mut Post) {
         let Some(number) = self.sections_of_source(source) else { return };
         let is_published = matches!(self.sections[number].role, Role::Publish { .. });
-        if yes == is_published || self.joined.is_none() {
+        let may = !yes || self.granted.has(source);
+        if yes == is_published || self.joined.is_none() || !may {
             return;
         }
         let life = u64::from(self.life) << 32 | self.version;
@@ -167,12 +170,26 @@ impl Endpoint {
             self.senders.retain(|sender| sender.plan.source != source);
             self.sections[number].role = self.add_senders_of(&plan, number, place, dice);
         } else {
-            let own = self.senders.iter_mut().filter(|sender| sender.plan.source == source);
-            own.for_each(|sender| sender.published = false);
-            self.sections[number].role = Role::Inactive;
-            self.own_tracks.remove(&source);
+            self.withdraw(source);
         }
         self.offer(post);
+    }
+
+    /// Sends a source no longer, and offers it no more.
+    fn withdraw(&mut self, source: Source) {
+        let Some(number) = self.sections_of_source(source) else { return };
+        let own = self.senders.iter_mut().filter(|sender| sender.plan.source == source);
+        own.for_each(|sender| sender.published = false);
+        self.sections[number].role = Role::Inactive;
+        self.own_tracks.remove(&source);
+    }
+
+    /// Takes what they may do from now on, and publishes what they may again.
+    fn on_granted(&mut self, grants: Grants, post: &mut Post) {
+        let before = std::mem::replace(&mut self.granted, grants.publish);
+        for source in grants.publish.iter().filter(|source| !before.has(*source)) {
+            self.publish(source, true, post);
+        }
     }
 
     fn sections_of_source(&self, source: Source) -> Option<usize> {
@@ -220,6 +237,7 @@ impl Endpoint {
             source: sender.plan.source,
             muted: self.is_muted(sender.plan.source),
             encodings: sender.plan.layers.iter().map(declared).collect(),
+            track: None,
         };
         publishing.map(request).collect()
     }
@@ -337,18 +355,19 @@ impl Endpoint {
                 self.replied(request.as_ref(), post);
                 self.on_resumed(now, *resumed, post);
             }
-            Event::Answer { request, sdp, publications } => {
+            Event::Answer { request, sdp, publications, .. } => {
                 self.replied(request.as_ref(), post);
                 self.answered(now, &sdp, &publications, post);
             }
             Event::Done(request) => self.replied(request.as_ref(), post),
             Event::Refused(request, refusal) => {
                 self.replied(request.as_ref(), post);
-                let expected = [RefusalCode::UnknownTrack, RefusalCode::UnknownParticipant];
-                if !expected.contains(&refusal.code) {
+                let kept_out =
+                    [RefusalCode::UnknownParticipant, RefusalCode::Banned, RefusalCode::NobodyAnswered];
+                if refusal.code != RefusalCode::UnknownTrack && !kept_out.contains(&refusal.code) {
                     post.complain(format!("{} was refused something: {refusal:?}", name(self.person)));
                 }
-                self.closed |= refusal.code == RefusalCode::UnknownParticipant;
+                self.closed |= kept_out.contains(&refusal.code);
             }
             Event::SlotMap(map) => self.on_slot_map(now, map, post),
             Event::MoreSlots(wanted) => {
@@ -371,7 +390,10 @@ impl Endpoint {
                 }
             }
             Event::Encodings { mid, active, .. } => self.on_encodings(mid, &active),
-            Event::Data { .. } => {}
+            Event::PermissionsChanged { .. } | Event::CannotPublish { .. } => {
+                self.on_permissions(event, post);
+            }
+            Event::Data { .. } | Event::Waiting(_) | Event::RoomUpdated(_) => {}
             Event::Closing(reason) => {
                 if reason == ClosingReason::Gone(LeaveReason::Error) {
                     post.complain(format!("{} was removed because of a panic", name(self.person)));
@@ -380,6 +402,28 @@ impl Endpoint {
             }
             Event::Left(_) => self.closed = true,
             of_others => self.on_event_of_others(of_others, post),
+        }
+    }
+
+    /// Takes an event about what they may publish.
+    fn on_permissions(&mut self, event: Event, post: &mut Post) {
+        match event {
+            Event::PermissionsChanged { grants, ended } => {
+                for (_, source) in &ended {
+                    self.withdraw(*source);
+                }
+                self.on_granted(grants, post);
+                if !ended.is_empty() {
+                    self.offer(post);
+                }
+            }
+            Event::CannotPublish { mid, .. } => {
+                let refused = |sender: &&Sender| self.mid_of(sender.mid) == Some(mid);
+                if let Some(source) = self.senders.iter().find(refused).map(|sender| sender.plan.source) {
+                    self.withdraw(source);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -563,6 +607,7 @@ impl Endpoint {
         self.joined = Some(resumed.joined);
         self.on_slot_map(now, resumed.slot_map, post);
         self.room.cannot.clear();
+        self.on_granted(self.joined.as_ref().map_or(Grants::OPEN, |joined| joined.grants), post);
         let known: Vec<TrackId> = self.room.tracks.keys().copied().collect();
         self.unwanted.retain(|track| known.contains(track));
         self.paused.retain(|track| known.contains(track));

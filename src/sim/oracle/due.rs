@@ -288,6 +288,7 @@ impl Oracle {
             let who = self.who(session);
             self.complain(now, format!("{who} has left, and is still there"));
         }
+        self.check_banned(now);
         self.observed.clear();
         self.gone_now.clear();
         self.checks.clear();

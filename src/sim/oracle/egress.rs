@@ -216,6 +216,7 @@ impl Oracle {
         let Some(info) = streams.get(stamp.stream as usize) else { return };
         let track = track_of(&self.members, &self.tracks, info).map(|(id, _)| id);
         let muted = track.and_then(|id| self.tracks.get(&id)).is_some_and(|track| track.muted);
+        let forbidden = self.is_forbidden(now, info);
         let Some(member) = self.members.get_mut(&session) else { return };
         let Some(slot) = member.slots.get_mut(&packet.header.ssrc) else { return };
         let shown = member.map.get(&slot.mid).copied();
@@ -226,6 +227,9 @@ impl Oracle {
         }
         if muted {
             complaints.push(format!("{who} gets {of}, which is muted"));
+        }
+        if forbidden {
+            complaints.push(format!("{who} gets {of}, which may not be published"));
         }
         if track.is_some_and(|id| member.paused.contains(&id)) {
             complaints.push(format!("{who} gets {of}, and has paused it"));

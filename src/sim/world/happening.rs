@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::{World, send};
 use crate::core::event::Event;
-use crate::core::ids::DtlsSession;
+use crate::core::ids::{DtlsSession, ParticipantId};
 use crate::core::input::Input;
 use crate::core::path::{Carrier, Path};
 use crate::sim::client::{Endpoint, FLIGHT, Sender, Signal, What};
@@ -40,6 +40,8 @@ pub(super) enum Happening {
     Shakes(DtlsSession),
     /// The server is called though nothing is due.
     EarlyCall,
+    /// The back end lets somebody in who has knocked on that connection.
+    LetsIn(u64, ParticipantId),
     /// It is looked at what everybody sees.
     Looks,
 }
@@ -132,6 +134,7 @@ impl World<'_> {
             Happening::Returns(index) => self.returns(index),
             Happening::Shakes(session) => self.go_on_shaking(session),
             Happening::EarlyCall => self.feed(Input::Timeout),
+            Happening::LetsIn(connection, id) => self.lets_in(connection, id),
             Happening::Looks => self.look(),
         }
     }
@@ -287,6 +290,9 @@ impl World<'_> {
             Deed::Garbage(count) => self.garbage(index, count),
             Deed::Replay => self.replay(index),
             Deed::HelloAgain => self.with(index, |one, now, _| one.hello_again(now.micros)),
+            Deed::Ban(long) => self.ban(index, long),
+            Deed::MayPublish(source, may) => self.permit(index, source, may),
+            Deed::GuardDoor(waits) => self.guard_door(waits),
             Deed::Data => self.with(index, |one, _, post| {
                 if one.joined.is_some() {
                     one.tell_all(post);

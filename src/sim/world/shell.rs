@@ -73,6 +73,10 @@ impl World<'_> {
                     self.digest.update(format!("{connection:?} {event:?}").as_bytes());
                     // The oracle must see it in its place among the datagrams.
                     let index = (connection.0 / 1000) as usize;
+                    self.oracle.told_on(self.now, (connection.0, index), &event);
+                    if let Event::Waiting(id) = event {
+                        self.hears_knocking(connection.0, id);
+                    }
                     if let Some(Some(Person { endpoint: Some(endpoint), .. })) = self.people.get(index)
                         && let Some(Some(plan)) = self.plan.people.get(index)
                     {

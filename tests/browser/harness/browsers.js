@@ -36,6 +36,12 @@ const PAGE_CODE = ["synthetic.js", "senses.js", "loopback.js", "attendee.js", "l
   readFileSync(resolve(import.meta.dirname, "../page", name), "utf8"),
 );
 
+/** The client of LiveKit as its authors publish it, and the page's code on it. */
+export const livekitCode = () =>
+  ["../node_modules/livekit-client/dist/livekit-client.umd.js", "../page/livekit.js"].map((path) =>
+    readFileSync(resolve(import.meta.dirname, path), "utf8"),
+  );
+
 /** A page of either browser. */
 class Page {
   /** What the page said on its console, and its uncaught errors. */

@@ -1,6 +1,6 @@
 // One participant of a story: a page in a browser, with a colour and a tone of its own, and what it
 // sees and hears of the others.
-import { openPage } from "./browsers.js";
+import { livekitCode, openPage } from "./browsers.js";
 import { eventually } from "./eventually.js";
 import { COLOURS } from "./palette.js";
 import { concealment, firstColours, hearsSilence, hearsTone, seesColour, seesNothingNew } from "./senses.js";
@@ -20,10 +20,11 @@ export class Person {
     this.hz = identity.hz;
   }
 
-  /** Opens a page of `origin`; `join` enters a room. */
-  static async arrive(name, identity, { origin, browser }) {
+  /** Opens a page of `origin`; `join` enters a room, by our SDK or by that of LiveKit. */
+  static async arrive(name, identity, { origin, browser, sdk = "strait" }) {
     const person = new Person(name, identity, await openPage(browser));
     await person.#page.gotoWithLab(`${origin}${QUIET_PAGE}`);
+    if (sdk === "livekit") for (const code of livekitCode()) await person.#page.evaluate(code);
     return person;
   }
 
@@ -52,12 +53,13 @@ export class Person {
     return this.#page.evaluate(task, { order: this.#joining(wishes), keys });
   }
 
-  #joining({ room, camera = {}, microphone = {}, rsaBits }) {
+  #joining({ room, camera = {}, microphone = {}, rsaBits, token }) {
     const identity = { rgb: COLOURS[this.colour], hz: this.hz };
     return {
       name: this.name,
       room,
       rsaBits,
+      token,
       camera: camera && { ...identity, ...camera },
       microphone: microphone && { ...identity, ...microphone },
     };

@@ -40,17 +40,17 @@ export class World {
   }
 
   /** Opens the page, but does not join. */
-  async arrives(name, { browser = "chromium", origin = this.server.origin, like } = {}) {
+  async arrives(name, { browser = "chromium", origin = this.server.origin, like, sdk } = {}) {
     const identity = like ?? IDENTITIES[this.#arrivals++ % IDENTITIES.length];
-    const person = await Person.arrive(name, identity, { origin, browser });
+    const person = await Person.arrive(name, identity, { origin, browser, sdk });
     this.#people.push(person);
     return person;
   }
 
   /** Opens the page, joins the room, and publishes camera and microphone. */
-  async enters(name, { camera, microphone, rsaBits, ...arrival } = {}) {
+  async enters(name, { camera, microphone, rsaBits, token, ...arrival } = {}) {
     const person = await this.arrives(name, arrival);
-    await person.join({ room: this.room, camera, microphone, rsaBits });
+    await person.join({ room: this.room, camera, microphone, rsaBits, token });
     return person;
   }
 

@@ -68,6 +68,14 @@ scenario(
     await cleo.isInCall();
     await anna.seesTileMove(cleo);
 
+    // Whoever has a name by their token is told it, and is not asked for one.
+    const dora = await world.visits("Dora", linkFor(world, "dora", "--name", "Dora D."));
+    await dora.reads("You join as Dora D.");
+    await dora.joins();
+    await anna.reads("Dora D. waits");
+    await anna.button("Let Dora D. in").click();
+    await dora.isInCall();
+
     await ben.button("Report Cleo").click();
     await ben.reads("Whoever runs this server has been told.");
     await anna.button("Remove Ben from the call").click();

@@ -82,6 +82,8 @@ async function call(world) {
 }
 
 async function replaysBitForBit(trace) {
+  // `tests/run` compiles it beside the other scenarios.
+  await eventually("the program as it is released is there", () => Boolean(releasePath()), { within: 600_000 });
   assert.notEqual(realpathSync(debugPath()), realpathSync(releasePath()), "two builds");
   for (const program of [debugPath(), releasePath()]) {
     for (const runs of [strait, straitElsewhere]) {

@@ -39,8 +39,7 @@ impl Incoming {
         let offer = Offer::read(&text).expect("an offer");
         let mut rng = Rng::new([7; 32]);
         let mut session = Session::new(now, "aaaa", &[0x30; 64], &mut rng);
-        let answer =
-            session.accept_offer(now, &offer, &[], &mut rng, None, |_| Vec::new()).expect("an answer");
+        let agreement = session.accept_offer(now, &offer, &mut rng).expect("it can be answered");
         let declared = offer.sections[0].streams.declared();
         assert_eq!(declared, [(MAIN, Some(REPAIRS))]);
         let section = PublishedSection { publication: PublicationKey(3), rids: Vec::new(), declared };
@@ -51,7 +50,7 @@ impl Incoming {
         Self {
             half: IngressHalf::new(receiver, Ssrc(1), now),
             client,
-            negotiated: answer.negotiated,
+            negotiated: agreement.negotiated,
             published: [(Mid::from("1"), section)].into(),
             now,
         }

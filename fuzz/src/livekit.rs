@@ -1,0 +1,124 @@
+//! LiveKit's protocol: requests to join, and the messages of a client that has joined.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use strait::core::command::Command;
+use strait::core::event::{Event, Joined, Refusal, RefusalCode, SlotCounts};
+use strait::core::grants::Grants;
+use strait::core::ids::{ParticipantId, TrackId};
+use strait::core::profile::Profile;
+use strait::core::room_options::RoomState;
+use strait::signal::livekit::{JoinAsked, LiveKitFrontEnd, LiveKitReaction};
+use strait::signal::native::Limits;
+use strait::signal::{Demand, Ticket};
+
+use super::tape::Tape;
+
+const LIMITS: Limits = Limits {
+    message_bytes_max: 1 << 18,
+    messages_per_second: 100,
+    messages_burst: 100,
+    offers_per_second: 10,
+    offers_burst: 10,
+};
+
+fn joined() -> Event {
+    let slots = SlotCounts { audio: 4, video: 4 };
+    let joined = Joined {
+        participant: ParticipantId(1),
+        secret: String::new(),
+        room: "standup".parse().expect("a room"),
+        profile: Profile::named("Anna"),
+        slots,
+        slots_max: slots,
+        resume_seconds: 30,
+        grants: Grants::OPEN,
+        room_state: RoomState::default(),
+        participants: Vec::new(),
+    };
+    Event::Joined(None, Box::new(joined))
+}
+
+/// What the core would do, as far as a front end can tell.
+#[derive(Default)]
+struct Core {
+    reserved: BTreeSet<TrackId>,
+    published: BTreeSet<TrackId>,
+    refuses: bool,
+}
+
+impl Core {
+    /// Carries out what a front end asks for. Returns the replies.
+    fn take(&mut self, demand: Demand) -> Vec<Event> {
+        let Demand::Command { request, command } = demand else { return Vec::new() };
+        if self.refuses && request.is_some() {
+            let refusal = Refusal::new(RefusalCode::NotPermitted, "no", "none");
+            return vec![Event::Refused(request, refusal)];
+        }
+        match command {
+            Command::ReserveTrack(_) => {
+                let track = TrackId(self.reserved.len() as u64);
+                self.reserved.insert(track);
+                vec![Event::TrackReserved(request, track)]
+            }
+            Command::Offer { sdp, publications } => {
+                let tracks: Vec<TrackId> = publications.iter().filter_map(|one| one.track).collect();
+                assert_eq!(tracks.len(), publications.len(), "each track was announced");
+                self.published = tracks.iter().copied().collect();
+                assert_eq!(self.published.len(), tracks.len(), "each track is published once");
+                assert!(self.published.is_subset(&self.reserved), "nobody publishes what is not theirs");
+                vec![Event::Answer { request, sdp, publications: Vec::new(), shown: Vec::new() }]
+            }
+            Command::Mute { track, .. } => {
+                assert!(self.published.contains(&track), "nobody mutes what is not theirs");
+                vec![Event::Done(request)]
+            }
+            Command::Leave => vec![Event::Left(request)],
+            _ => vec![Event::Done(request)],
+        }
+    }
+}
+
+/// `livekit`: whatever a client sends, it publishes and mutes nothing but what was reserved for it, each
+/// track once, and what it is told is never long.
+pub fn livekit(data: &[u8]) {
+    let mut tape = Tape::new(data);
+    let parameter = tape.bytes().unwrap_or_default();
+    let asked = std::str::from_utf8(parameter).ok().and_then(|text| JoinAsked::read(Some(text)).ok());
+    let mut now = Instant::now();
+    let mut front_end = LiveKitFrontEnd::new(LIMITS, now, asked.unwrap_or_default());
+    let ticket = Ticket::Granted { grants: Grants::OPEN, profile: None, is_invited: true };
+    let _ = front_end.join("standup".parse().expect("a room"), "Anna".into(), ticket);
+    let mut core = Core::default();
+    let mut is_over = carry_out(&mut core, &mut front_end, vec![joined()]);
+    while let Some(choice) = tape.byte().filter(|_| !is_over) {
+        now += Duration::from_millis(u64::from(choice >> 3) * 20);
+        core.refuses = choice & 7 == 7;
+        let Some(bytes) = tape.bytes() else { break };
+        let reaction = front_end.receive(now, bytes);
+        is_over = is_end(&reaction);
+        let replies = reaction.demands.into_iter().flat_map(|demand| core.take(demand)).collect();
+        is_over |= carry_out(&mut core, &mut front_end, replies);
+    }
+}
+
+fn is_end(reaction: &LiveKitReaction) -> bool {
+    assert!(reaction.say.iter().all(|message| message.len() < 1 << 20));
+    reaction.close.is_some()
+}
+
+/// Hands events to the front end, and what it asks for to the core. Returns whether the connection ends.
+fn carry_out(core: &mut Core, front_end: &mut LiveKitFrontEnd, mut events: Vec<Event>) -> bool {
+    let mut is_over = false;
+    while !events.is_empty() {
+        let mut next = Vec::new();
+        for event in events {
+            let reaction = front_end.event(&event, &[]);
+            is_over |= is_end(&reaction);
+            next.extend(reaction.demands.into_iter().flat_map(|demand| core.take(demand)));
+        }
+        events = next;
+    }
+    is_over
+}

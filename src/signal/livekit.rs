@@ -1,0 +1,26 @@
+//! LiveKit's signalling protocol, version 1: the clients of LiveKit, unmodified, are members of a room like any others.
+//!
+//! A client has one peer connection and makes all offers. It opens a WebSocket at `/rtc/v1` with a token and, in the address,
+//! a request to join, mostly with its first offer. Messages are Protocol Buffers both ways. It announces tracks before it
+//! offers them, so their ids are reserved in the core; and it learns from answers what its sections show, so that it is asked
+//! for an offer whenever that changes ([`Layout::Tracks`](crate::core::command::Layout::Tracks)).
+
+mod front_end;
+mod join;
+mod messages;
+mod news;
+mod people;
+mod protobuf;
+mod reaction;
+mod requests;
+mod requirement;
+mod sections;
+mod tracks;
+mod welcome;
+
+pub use front_end::LiveKitFrontEnd;
+pub use join::JoinAsked;
+pub use reaction::LiveKitReaction;
+
+#[cfg(test)]
+mod tests;

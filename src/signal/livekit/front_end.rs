@@ -1,0 +1,457 @@
+//! The front end of LiveKit's protocol: what one client's WebSocket remembers, from its opening to its end. Its connection
+//! holds it, moves the bytes, and carries out what it returns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use prost::Message as _;
+
+use super::join::JoinAsked;
+use super::messages::{
+    JoinResponse, ParticipantInfo, Pong, SessionDescription, SignalRequest, SignalResponse,
+    SubscriptionResponse, TrackPublishedResponse, numbers,
+};
+use super::people::{People, disconnect_reason, participant_info, permission};
+use super::reaction::{
+    LiveKitReaction, ask, command, encoded, leave, letter_and_rest, request_id, response_to, say, update,
+};
+use super::requirement::Requirement;
+use super::sections::OfferedSections;
+use super::tracks::OwnTracks;
+use super::welcome;
+use crate::core::command::{Command, Layout, Lifeline, Proof, Resume};
+use crate::core::event::{
+    ClosingReason, Event, Joined, LeaveReason, Refusal, RefusalCode, Resumed, SlotInfo,
+};
+use crate::core::grants::Grants;
+use crate::core::ids::{ParticipantId, RequestId, RoomId, TrackId};
+use crate::core::msid::track_sid;
+use crate::core::profile::{Profile, ProfileChange};
+use crate::limits::{FAULTS_MAX, FAULTS_PER_SECOND};
+use crate::signal::allowance::Allowance;
+use crate::signal::native::{Close, IceServer, Limits, refusals};
+use crate::signal::{Demand, Ticket};
+
+/// Who the client is, once it has joined.
+#[derive(Debug)]
+pub(super) struct Me {
+    pub(super) participant: ParticipantId,
+    pub(super) identity: String,
+    pub(super) profile: Profile,
+    pub(super) grants: Grants,
+    pub(super) room: RoomId,
+}
+
+/// One client of LiveKit's protocol.
+#[derive(Debug)]
+pub struct LiveKitFrontEnd {
+    pub(super) limits: Limits,
+    pub(super) messages: Allowance,
+    pub(super) offers: Allowance,
+    /// How often the client may still break the rules before it is cut.
+    pub(super) faults: Allowance,
+    pub(super) auto_subscribe: bool,
+    /// Who is to be taken up again, until that has happened.
+    pub(super) resumes: Option<ParticipantId>,
+    /// The offer that came with the request to join, until it can be made.
+    pub(super) first_offer: Option<SessionDescription>,
+    pub(super) me: Option<Me>,
+    pub(super) people: People,
+    pub(super) tracks: OwnTracks,
+    pub(super) requirement: Requirement,
+    /// The offer that the core has not answered yet: the client's number of it, and its sections.
+    pub(super) offering: Option<(u32, OfferedSections)>,
+    /// Changes of the client's profile that the core has not confirmed yet, by the client's numbers.
+    pub(super) changes: BTreeMap<u32, ProfileChange>,
+    /// How loud those are who speak, from 0 to 1.
+    pub(super) speaking: BTreeMap<ParticipantId, f32>,
+    /// Tracks of which nothing is sent for now.
+    pub(super) paused: BTreeSet<TrackId>,
+    /// Whether the core has heard of this connection, and must hear of its end.
+    pub(super) is_known_to_core: bool,
+}
+
+impl LiveKitFrontEnd {
+    /// Begins with a client that has asked for this by which it opened its WebSocket.
+    pub fn new(limits: Limits, now: Instant, asked: JoinAsked) -> Self {
+        Self {
+            limits,
+            messages: Allowance::new(limits.messages_per_second, limits.messages_burst, now),
+            offers: Allowance::new(limits.offers_per_second, limits.offers_burst, now),
+            faults: Allowance::new(FAULTS_PER_SECOND, FAULTS_MAX, now),
+            auto_subscribe: asked.auto_subscribe,
+            resumes: asked.resumes.flatten(),
+            first_offer: asked.offer,
+            me: None,
+            people: People::default(),
+            tracks: OwnTracks::default(),
+            requirement: Requirement::default(),
+            offering: None,
+            changes: BTreeMap::new(),
+            speaking: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            is_known_to_core: false,
+        }
+    }
+
+    /// Returns the demand to join a room by what the client has shown.
+    pub fn join(&mut self, room: RoomId, name: String, ticket: Ticket) -> Demand {
+        self.is_known_to_core = true;
+        Demand::Join {
+            request: None,
+            room: Some(room),
+            name,
+            auto_subscribe: self.auto_subscribe,
+            lifeline: Lifeline::Signalling,
+            layout: Layout::Tracks,
+            ticket,
+        }
+    }
+
+    /// Returns the demand to take up the participant that the client was, who has this identity by its token; `None` if the
+    /// client does not want that.
+    pub fn resume(&mut self, room: RoomId, identity: String) -> Option<Demand> {
+        let participant = self.resumes?;
+        self.is_known_to_core = true;
+        let resume = Resume { room, participant, proof: Proof::Identity(identity) };
+        Some(Demand::Resume { request: None, resume })
+    }
+
+    /// Returns what a client is told that wants to take up a participant who cannot be taken up: it joins anew.
+    pub fn cannot_resume() -> LiveKitReaction {
+        const STATE_MISMATCH: i32 = 6;
+        LiveKitReaction { close: Some(Close::Normal), ..say(&leave(STATE_MISMATCH, numbers::RECONNECT)) }
+    }
+
+    /// Returns whether somebody has joined by this connection.
+    pub fn has_joined(&self) -> bool {
+        self.me.is_some()
+    }
+
+    /// Takes one of the client's messages.
+    pub fn receive(&mut self, now: Instant, bytes: &[u8]) -> LiveKitReaction {
+        // Taken before anything is read. A message that cannot be read costs as much as another.
+        if !self.messages.take(now, 1.0) {
+            return self.too_many_messages(now);
+        }
+        let Ok(request) = SignalRequest::decode(bytes) else {
+            return self.fault(now, refusals::binary_message());
+        };
+        if let Some(ping) = request.ping {
+            return say(&SignalResponse { pong: Some(ping), ..SignalResponse::default() });
+        }
+        if let Some(ping) = request.ping_req {
+            let pong = Pong { last_ping_timestamp: ping.timestamp, timestamp: ping.timestamp };
+            return say(&SignalResponse { pong_resp: Some(pong), ..SignalResponse::default() });
+        }
+        if self.me.is_none() {
+            return LiveKitReaction::default();
+        }
+        if let Some(offer) = request.offer {
+            return self.receive_offer(now, offer);
+        }
+        if let Some(track) = request.add_track {
+            return self.add_track(now, track);
+        }
+        if let Some(mute) = request.mute {
+            return self.mute(now, &mute);
+        }
+        if let Some(subscription) = request.subscription {
+            return self.subscribe(now, subscription);
+        }
+        if let Some(settings) = request.track_setting {
+            return self.prefer(now, &settings);
+        }
+        if let Some(change) = request.update_metadata {
+            return self.update_profile(now, change);
+        }
+        if request.leave.is_some() {
+            return ask(Command::Leave);
+        }
+        if let Some(scenario) = request.simulate {
+            return Self::simulate(&scenario);
+        }
+        // Candidates are not needed, and what else there is changes nothing here.
+        LiveKitReaction::default()
+    }
+
+    /// Takes from the allowance what a message costs beyond one.
+    pub(super) fn take(&mut self, now: Instant, more: usize) -> bool {
+        more == 0 || self.messages.take(now, more as f64)
+    }
+
+    pub(super) fn too_many_messages(&mut self, now: Instant) -> LiveKitReaction {
+        self.fault(now, refusals::rate_limited(self.limits.messages_per_second as usize))
+    }
+
+    /// Passes over a message that breaks the rules. A client that goes on breaking them is disconnected.
+    pub(super) fn fault(&mut self, now: Instant, refusal: Refusal) -> LiveKitReaction {
+        let refused = Some(refusal);
+        if self.faults.take(now, 1.0) {
+            return LiveKitReaction { refused, is_fault: true, ..LiveKitReaction::default() };
+        }
+        LiveKitReaction {
+            close: Some(Close::Refused),
+            refused,
+            is_fault: true,
+            ..say(&leave(0, numbers::DISCONNECT))
+        }
+    }
+
+    /// Refuses a text message: the protocol allows JSON, which no client sends.
+    pub fn refuse_text(&mut self, now: Instant) -> LiveKitReaction {
+        let message = "a text message; the messages of this protocol are binary";
+        self.fault(now, Refusal::new(RefusalCode::BadMessage, message, "send SignalRequest as binary"))
+    }
+
+    /// Refuses a long message without reading it, because clients of its address have sent too many bytes.
+    pub fn refuse_long(&mut self, now: Instant) -> LiveKitReaction {
+        self.fault(now, refusals::messages_too_long())
+    }
+
+    /// Takes a ping or a pong of the WebSocket itself, which counts as a message. It is answered already.
+    pub fn receive_control(&mut self, now: Instant) -> LiveKitReaction {
+        if self.messages.take(now, 1.0) || self.faults.take(now, 1.0) {
+            return LiveKitReaction::default();
+        }
+        self.too_many_messages(now)
+    }
+
+    /// Refuses a message over the limit, and ends the connection, because the next message cannot be found.
+    pub fn refuse_too_large(&self) -> LiveKitReaction {
+        let refused = Some(refusals::message_too_large(self.limits.message_bytes_max));
+        LiveKitReaction { close: Some(Close::TooLarge), refused, ..say(&leave(0, numbers::DISCONNECT)) }
+    }
+
+    /// Refuses a join or a resume, because there were too many of its address, or because nothing lets its sender in.
+    pub fn refuse_join(&mut self, refusal: Refusal) -> LiveKitReaction {
+        const JOIN_FAILURE: i32 = 7;
+        self.is_known_to_core = false;
+        let refused = Some(refusal);
+        if self.resumes.is_some() {
+            return LiveKitReaction { refused, ..Self::cannot_resume() };
+        }
+        LiveKitReaction {
+            close: Some(Close::Refused),
+            refused,
+            ..say(&leave(JOIN_FAILURE, numbers::DISCONNECT))
+        }
+    }
+
+    /// Ends a call whose offer cannot be answered: the protocol has no other refusal of an offer.
+    pub(super) fn refuse_offer(&mut self, refusal: &Refusal) -> LiveKitReaction {
+        const MEDIA_FAILURE: i32 = 15;
+        self.is_known_to_core = false;
+        LiveKitReaction {
+            demands: vec![command(None, Command::Leave)],
+            close: Some(Close::Refused),
+            refused: Some(refusal.clone()),
+            ..say(&leave(MEDIA_FAILURE, numbers::DISCONNECT))
+        }
+    }
+
+    /// Takes one of the core's events. `ice_servers` go into the reply to a join.
+    pub fn event(&mut self, event: &Event, ice_servers: &[IceServer]) -> LiveKitReaction {
+        match event {
+            Event::Joined(_, joined) => self.joined(joined, ice_servers),
+            Event::Resumed(_, resumed) => self.resumed(resumed, ice_servers),
+            // Nobody can wait in this protocol: its clients give up after five seconds without an answer.
+            Event::Waiting(_) => {
+                let message = "somebody has to let you in, and this protocol has no way to wait for that";
+                let refusal = Refusal::new(RefusalCode::NotPermitted, message, "join by the page");
+                let mut reaction = self.refuse_join(refusal);
+                reaction.demands.push(Demand::ConnectionLost);
+                reaction
+            }
+            Event::Answer { sdp, shown, .. } => self.answered(sdp, shown),
+            Event::TrackReserved(_, track) => match self.tracks.reserved(*track) {
+                Some((cid, info)) => {
+                    let published = TrackPublishedResponse { cid, track: Some(info) };
+                    say(&SignalResponse { track_published: Some(published), ..SignalResponse::default() })
+                }
+                None => LiveKitReaction::default(),
+            },
+            Event::Done(request) => self.done(request.as_ref()),
+            Event::Refused(request, refusal) => self.refused(request.as_ref(), refusal),
+            Event::SlotMap(map) => {
+                self.requirement.slot_map(map);
+                self.require()
+            }
+            Event::MoreSlots(wanted) => {
+                self.requirement.want(*wanted);
+                self.require()
+            }
+            Event::Closing(reason) => self.closing(*reason),
+            Event::Left(_) => {
+                self.is_known_to_core = false;
+                LiveKitReaction { close: Some(Close::Normal), ..LiveKitReaction::default() }
+            }
+            other => self.news(other),
+        }
+    }
+
+    /// Notes who the client is and who else is there. Returns what is told of these.
+    fn enter(&mut self, joined: &Joined) -> Vec<ParticipantInfo> {
+        let identity = joined.profile.identity.clone().unwrap_or_else(|| joined.participant.to_string());
+        let others = self.people.replace(&identity, &joined.participants);
+        self.me = Some(Me {
+            participant: joined.participant,
+            identity,
+            profile: joined.profile.clone(),
+            grants: joined.grants,
+            room: joined.room.clone(),
+        });
+        others
+    }
+
+    /// Welcomes a client that has come back. It offers again by itself, and is told everything, because some clients take for
+    /// gone who is not named.
+    fn resumed(&mut self, resumed: &Resumed, ice_servers: &[IceServer]) -> LiveKitReaction {
+        self.resumes = None;
+        self.tracks.restore(&resumed.publications);
+        let mut everybody = self.enter(&resumed.joined);
+        everybody.extend(self.my_info());
+        let reconnect = Some(welcome::reconnect_response(ice_servers));
+        let mut reaction = say(&SignalResponse { reconnect, ..SignalResponse::default() });
+        reaction.say.push(encoded(&update(everybody)));
+        reaction
+    }
+
+    fn joined(&mut self, joined: &Joined, ice_servers: &[IceServer]) -> LiveKitReaction {
+        let others = self.enter(joined);
+        let response = JoinResponse {
+            room: Some(welcome::room(&joined.room, &joined.room_state, others.len() + 1)),
+            participant: self.my_info(),
+            other_participants: others,
+            ..welcome::join_response(ice_servers)
+        };
+        let mut reaction = say(&SignalResponse { join: Some(response), ..SignalResponse::default() });
+        if let Some(offer) = self.first_offer.take() {
+            // No time has passed since the allowance was full.
+            let offered = self.offer_at_once(offer);
+            reaction.demands = offered.demands;
+            reaction.say.extend(offered.say);
+            reaction.close = offered.close;
+            reaction.refused = offered.refused;
+        }
+        reaction
+    }
+
+    /// Makes the offer that came with the request to join. It publishes nothing, because nothing has been announced.
+    fn offer_at_once(&mut self, offer: SessionDescription) -> LiveKitReaction {
+        match OfferedSections::read(&offer.sdp) {
+            Ok(offered) => {
+                let request = request_id('o', offer.id);
+                self.offering = Some((offer.id, offered));
+                let asked = Command::Offer { sdp: offer.sdp, publications: Vec::new() };
+                LiveKitReaction { demands: vec![command(request, asked)], ..LiveKitReaction::default() }
+            }
+            Err(refused) => {
+                let action = "correct the offer";
+                self.refuse_offer(&Refusal::new(RefusalCode::BadOffer, refused.message, action))
+            }
+        }
+    }
+
+    /// Returns what is told of the client itself.
+    fn my_info(&self) -> Option<ParticipantInfo> {
+        let me = self.me.as_ref()?;
+        let info = participant_info(me.participant, &me.identity, &me.profile, self.tracks.infos());
+        Some(ParticipantInfo { permission: Some(permission(&me.grants)), ..info })
+    }
+
+    pub(super) fn tell_of_me(&self) -> LiveKitReaction {
+        self.my_info().map(|info| say(&update(vec![info]))).unwrap_or_default()
+    }
+
+    fn answered(&mut self, sdp: &str, shown: &[SlotInfo]) -> LiveKitReaction {
+        let Some((id, offered)) = self.offering.take() else { return LiveKitReaction::default() };
+        let tracks = self.requirement.answer(offered.receiving, shown);
+        let mid_to_track_id =
+            tracks.iter().map(|(mid, track)| (mid.to_string(), track_sid(*track))).collect();
+        let answer = SessionDescription { kind: "answer".into(), sdp: sdp.to_owned(), id, mid_to_track_id };
+        say(&SignalResponse { answer: Some(answer), ..SignalResponse::default() })
+    }
+
+    /// Asks the client to offer again, if there is something that it does not know.
+    fn require(&mut self) -> LiveKitReaction {
+        let question = self.requirement.question();
+        let asks = |media_sections_requirement| {
+            say(&SignalResponse {
+                media_sections_requirement: Some(media_sections_requirement),
+                ..SignalResponse::default()
+            })
+        };
+        question.map(asks).unwrap_or_default()
+    }
+
+    fn done(&mut self, request: Option<&RequestId>) -> LiveKitReaction {
+        let Some(('m', number)) = request.and_then(letter_and_rest) else {
+            return LiveKitReaction::default();
+        };
+        let Ok(request_id) = number.parse::<u32>() else { return LiveKitReaction::default() };
+        if let (Some(change), Some(me)) = (self.changes.remove(&request_id), &mut self.me)
+            && let Ok(profile) = me.profile.changed(&change)
+        {
+            me.profile = profile;
+        }
+        let mut reaction = self.tell_of_me();
+        reaction.say.push(encoded(&response_to(request_id, numbers::OK, "")));
+        reaction
+    }
+
+    fn refused(&mut self, request: Option<&RequestId>, refusal: &Refusal) -> LiveKitReaction {
+        let refused = Some(refusal.clone());
+        let reaction = match request.and_then(letter_and_rest) {
+            _ if self.me.is_none() => return self.refuse_join(refusal.clone()),
+            Some(('o', _)) => return self.refuse_offer(refusal),
+            Some(('s', track)) => {
+                let track_sid = track.parse().map(track_sid).unwrap_or_default();
+                let response = SubscriptionResponse { track_sid, err: numbers::TRACK_NOT_FOUND };
+                say(&SignalResponse { subscription_response: Some(response), ..SignalResponse::default() })
+            }
+            Some(('m', number)) => {
+                let request_id = number.parse().unwrap_or_default();
+                self.changes.remove(&request_id);
+                let reason = match refusal.code {
+                    RefusalCode::NotPermitted => numbers::NOT_ALLOWED,
+                    RefusalCode::RateLimited | RefusalCode::PayloadTooLarge => numbers::LIMIT_EXCEEDED,
+                    _ => numbers::UNCLASSIFIED,
+                };
+                say(&response_to(request_id, reason, &refusal.message))
+            }
+            _ => LiveKitReaction::default(),
+        };
+        LiveKitReaction { refused, ..reaction }
+    }
+
+    fn closing(&mut self, reason: ClosingReason) -> LiveKitReaction {
+        self.is_known_to_core = false;
+        let message = match reason {
+            ClosingReason::Gone(reason @ LeaveReason::Shutdown) => {
+                leave(disconnect_reason(reason), numbers::RECONNECT)
+            }
+            ClosingReason::Gone(reason) => leave(disconnect_reason(reason), numbers::DISCONNECT),
+            // The client is there already, by its newer connection.
+            ClosingReason::Replaced => {
+                return LiveKitReaction { close: Some(Close::Normal), ..LiveKitReaction::default() };
+            }
+        };
+        let close = match reason {
+            ClosingReason::Gone(LeaveReason::Shutdown) => Close::GoingAway,
+            _ => Close::Normal,
+        };
+        LiveKitReaction { close: Some(close), ..say(&message) }
+    }
+
+    /// Returns the message with a new token, by which the client comes back if its connection breaks.
+    pub fn token(token: &str) -> Vec<u8> {
+        encoded(&SignalResponse { refresh_token: Some(token.to_owned()), ..SignalResponse::default() })
+    }
+
+    /// Notes that the connection has ended. Returns what the core must hear, if it knows the connection. A client that leaves
+    /// says so before.
+    pub fn lost(&mut self) -> Option<Demand> {
+        std::mem::take(&mut self.is_known_to_core).then_some(Demand::ConnectionLost)
+    }
+}

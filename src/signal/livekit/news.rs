@@ -1,0 +1,153 @@
+//! What the core tells a LiveKit client that it has not asked for: who comes and goes, what they publish, who speaks, and how
+//! everything is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::front_end::LiveKitFrontEnd;
+use super::messages::{
+    ConnectionQualityInfo, ConnectionQualityUpdate, MuteTrackRequest, RoomUpdate, SignalResponse,
+    SpeakerInfo, SpeakersChanged, StreamStateInfo, StreamStateUpdate, SubscribedCodec, SubscribedQuality,
+    SubscribedQualityUpdate, SubscriptionResponse, numbers,
+};
+use super::reaction::{LiveKitReaction, encoded, ended, say, update};
+use super::tracks::quality_of;
+use super::welcome;
+use crate::core::event::{Event, Speakers};
+use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::msid::{participant_sid, track_sid};
+use crate::core::quality::Level;
+
+impl LiveKitFrontEnd {
+    /// Takes an event that is no answer to anything that the client has asked.
+    pub(super) fn news(&mut self, event: &Event) -> LiveKitReaction {
+        let is_me = |id: &ParticipantId| self.me.as_ref().is_some_and(|me| me.participant == *id);
+        let changed = match event {
+            Event::ParticipantJoined(info) => Some(self.people.join(info)),
+            Event::ParticipantLeft(id, reason) => self.people.leave(*id, *reason),
+            Event::TrackAdded(track) => {
+                self.people.change(track.participant, |person| person.tracks.push(track.clone()))
+            }
+            Event::TrackRemoved(track, owner) => {
+                self.paused.remove(track);
+                self.people.change(*owner, |person| person.tracks.retain(|other| other.track != *track))
+            }
+            Event::TrackMuted { track, participant, muted } if is_me(participant) => {
+                self.tracks.set_muted(*track, *muted);
+                let mute = MuteTrackRequest { sid: track_sid(*track), muted: *muted };
+                return say(&SignalResponse { mute: Some(mute), ..SignalResponse::default() });
+            }
+            Event::TrackMuted { track, participant, muted } => self.people.change(*participant, |person| {
+                for other in person.tracks.iter_mut().filter(|other| other.track == *track) {
+                    other.muted = *muted;
+                }
+            }),
+            Event::ParticipantUpdated(id, profile, _) if is_me(id) => {
+                if let Some(me) = &mut self.me {
+                    me.profile = (**profile).clone();
+                }
+                return self.tell_of_me();
+            }
+            Event::ParticipantUpdated(id, profile, role) => self.people.change(*id, |person| {
+                (person.profile, person.role) = ((**profile).clone(), *role);
+            }),
+            other => return self.other_news(other),
+        };
+        changed.map(|info| say(&update(vec![info]))).unwrap_or_default()
+    }
+
+    /// The rest of [`news`](Self::news): what is not about who is there and what they publish.
+    fn other_news(&mut self, event: &Event) -> LiveKitReaction {
+        match event {
+            Event::CannotPublish { mid, .. } => {
+                self.tracks.unpublished(*mid).map(|track| say(&ended(track))).unwrap_or_default()
+            }
+            Event::PermissionsChanged { grants, ended: tracks } => {
+                if let Some(me) = &mut self.me {
+                    me.grants = *grants;
+                }
+                let mut reaction = LiveKitReaction::default();
+                for (track, _) in tracks.iter().filter(|(track, _)| self.tracks.end(*track)) {
+                    reaction.say.push(encoded(&ended(*track)));
+                }
+                reaction.say.extend(self.tell_of_me().say);
+                reaction
+            }
+            Event::RoomUpdated(state) => {
+                let Some(me) = &self.me else { return LiveKitReaction::default() };
+                let room = Some(welcome::room(&me.room, state, self.people.count() + 1));
+                say(&SignalResponse { room_update: Some(RoomUpdate { room }), ..SignalResponse::default() })
+            }
+            Event::CannotReceive { track, .. } => {
+                let response =
+                    SubscriptionResponse { track_sid: track_sid(*track), err: numbers::CODEC_UNSUPPORTED };
+                say(&SignalResponse { subscription_response: Some(response), ..SignalResponse::default() })
+            }
+            Event::Speakers(speakers) => self.speakers(speakers),
+            Event::Layers { track, is_paused, .. } => self.stream_state(*track, *is_paused),
+            Event::Encodings { track, active, .. } => self.qualities(*track, active),
+            Event::Quality(id, quality) => {
+                let level = match quality.level {
+                    Level::Good => 2,
+                    Level::Medium => 1,
+                    Level::Poor => 0,
+                };
+                let info = ConnectionQualityInfo {
+                    participant_sid: participant_sid(*id),
+                    quality: level,
+                    // LiveKit's scores go up to 5.
+                    score: f32::from(quality.score) / 20.0,
+                };
+                let updates = ConnectionQualityUpdate { updates: vec![info] };
+                say(&SignalResponse { connection_quality: Some(updates), ..SignalResponse::default() })
+            }
+            _ => LiveKitReaction::default(),
+        }
+    }
+
+    /// Tells who speaks now and did not, or the other way round, or louder or less loud than before.
+    fn speakers(&mut self, speakers: &Speakers) -> LiveKitReaction {
+        // From 0 dBov, the loudest, to -127.
+        let level = |level: u8| f32::from(127 - level.min(127)) / 127.0;
+        let now: BTreeMap<ParticipantId, f32> =
+            speakers.speakers.iter().map(|speaker| (speaker.participant, level(speaker.level))).collect();
+        let silent = self.speaking.keys().filter(|id| !now.contains_key(id)).map(|id| (*id, 0.0, false));
+        let louder = now.iter().filter(|(id, level)| self.speaking.get(id) != Some(level));
+        let louder = louder.map(|(id, level)| (*id, *level, true));
+        let info = |(id, level, active)| SpeakerInfo { sid: participant_sid(id), level, active };
+        let changed: Vec<SpeakerInfo> = silent.chain(louder).map(info).collect();
+        self.speaking = now;
+        if changed.is_empty() {
+            return LiveKitReaction::default();
+        }
+        let speakers_changed = Some(SpeakersChanged { speakers: changed });
+        say(&SignalResponse { speakers_changed, ..SignalResponse::default() })
+    }
+
+    fn stream_state(&mut self, track: TrackId, is_paused: bool) -> LiveKitReaction {
+        let is_news = if is_paused { self.paused.insert(track) } else { self.paused.remove(&track) };
+        let Some((owner, _)) = self.people.track(track).filter(|_| is_news) else {
+            return LiveKitReaction::default();
+        };
+        let state = StreamStateInfo {
+            participant_sid: participant_sid(owner),
+            track_sid: track_sid(track),
+            state: if is_paused { numbers::STREAM_PAUSED } else { numbers::STREAM_ACTIVE },
+        };
+        let states = StreamStateUpdate { stream_states: vec![state] };
+        say(&SignalResponse { stream_state_update: Some(states), ..SignalResponse::default() })
+    }
+
+    /// Tells which encodings of a track of the client's anybody needs.
+    fn qualities(&self, track: TrackId, active: &[String]) -> LiveKitReaction {
+        let Some(codec) = self.tracks.codec_of(track) else { return LiveKitReaction::default() };
+        let needed: BTreeSet<i32> = active.iter().map(|rid| quality_of(rid)).collect();
+        let qualities: Vec<SubscribedQuality> =
+            (0..3).map(|quality| SubscribedQuality { quality, enabled: needed.contains(&quality) }).collect();
+        let update = SubscribedQualityUpdate {
+            track_sid: track_sid(track),
+            subscribed_qualities: qualities.clone(),
+            subscribed_codecs: vec![SubscribedCodec { codec, qualities }],
+        };
+        say(&SignalResponse { subscribed_quality_update: Some(update), ..SignalResponse::default() })
+    }
+}

@@ -1,0 +1,143 @@
+//! What LiveKit clients ask for once they have joined, made into the core's commands.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::front_end::LiveKitFrontEnd;
+use super::messages::{
+    AddTrackRequest, MuteTrackRequest, SessionDescription, SimulateScenario, TrackInfo,
+    UpdateParticipantMetadata, UpdateSubscription, UpdateTrackSettings, numbers,
+};
+use super::reaction::{LiveKitReaction, ask, command, leave, request_id, say};
+use super::sections::OfferedSections;
+use super::tracks::BadTrack;
+use crate::core::command::{Command, Join, Preference, Priority, Wish};
+use crate::core::event::{Refusal, RefusalCode};
+use crate::core::ids::{Mid, TrackId};
+use crate::core::msid::track_of_sid;
+use crate::core::profile::ProfileChange;
+use crate::limits::{DATA_BYTES_PER_RECIPIENT, FAULTS_MAX, PREFERENCES_PER_MESSAGE, RECIPIENTS_PER_MESSAGE};
+use crate::signal::native::refusals;
+
+impl LiveKitFrontEnd {
+    pub(super) fn receive_offer(&mut self, now: Instant, offer: SessionDescription) -> LiveKitReaction {
+        if !self.offers.take(now, 1.0) {
+            return self.fault(now, refusals::offers_too_fast(self.limits.offers_per_second));
+        }
+        self.requirement.offer_came();
+        let offered = match OfferedSections::read(&offer.sdp) {
+            Ok(offered) => offered,
+            Err(refused) => {
+                let action = "correct the offer";
+                return self.refuse_offer(&Refusal::new(RefusalCode::BadOffer, refused.message, action));
+            }
+        };
+        let before: BTreeSet<Mid> = self.tracks.mids().collect();
+        let publications = self.tracks.publish(&offered);
+        let after: BTreeSet<Mid> = self.tracks.mids().collect();
+        let changed = before.symmetric_difference(&after).count();
+        if !self.take(now, self.people.count() * changed / RECIPIENTS_PER_MESSAGE) {
+            return self.too_many_messages(now);
+        }
+        let request = request_id('o', offer.id);
+        self.offering = Some((offer.id, offered));
+        let asked = Command::Offer { sdp: offer.sdp, publications };
+        LiveKitReaction { demands: vec![command(request, asked)], ..LiveKitReaction::default() }
+    }
+
+    pub(super) fn add_track(&mut self, now: Instant, request: AddTrackRequest) -> LiveKitReaction {
+        match self.tracks.announce(request) {
+            Ok(label) => ask(Command::ReserveTrack(Box::new(label))),
+            Err(bad) => {
+                let message = match bad {
+                    BadTrack::Kind => "a track is audio or video, and so is its source",
+                    BadTrack::Name => "a track needs a cid, and there is a limit to what is said of it",
+                };
+                self.fault(now, Refusal::new(RefusalCode::BadMessage, message, "correct add_track"))
+            }
+        }
+    }
+
+    pub(super) fn mute(&mut self, now: Instant, mute: &MuteTrackRequest) -> LiveKitReaction {
+        if !self.take(now, self.people.count() / RECIPIENTS_PER_MESSAGE) {
+            return self.too_many_messages(now);
+        }
+        let Some(track) = track_of_sid(&mute.sid) else { return LiveKitReaction::default() };
+        if self.tracks.set_muted(track, mute.muted) {
+            ask(Command::Mute { track, muted: mute.muted })
+        } else {
+            LiveKitReaction::default()
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, now: Instant, subscription: UpdateSubscription) -> LiveKitReaction {
+        let by_person = subscription.participant_tracks.into_iter().flat_map(|tracks| tracks.track_sids);
+        let tracks: BTreeSet<TrackId> = subscription
+            .track_sids
+            .into_iter()
+            .chain(by_person)
+            .filter_map(|sid| track_of_sid(&sid))
+            .collect();
+        if !self.take(now, tracks.len() / PREFERENCES_PER_MESSAGE) {
+            return self.too_many_messages(now);
+        }
+        let demand = |track: TrackId| {
+            let asked =
+                if subscription.subscribe { Command::Subscribe(track) } else { Command::Unsubscribe(track) };
+            command(request_id('s', track), asked)
+        };
+        LiveKitReaction { demands: tracks.into_iter().map(demand).collect(), ..LiveKitReaction::default() }
+    }
+
+    pub(super) fn prefer(&mut self, now: Instant, settings: &UpdateTrackSettings) -> LiveKitReaction {
+        let tracks: BTreeSet<TrackId> =
+            settings.track_sids.iter().filter_map(|sid| track_of_sid(sid)).collect();
+        if tracks.is_empty() || !self.take(now, tracks.len() / PREFERENCES_PER_MESSAGE) {
+            return LiveKitReaction::default();
+        }
+        let size = |pixels: u32| u16::try_from(pixels).ok().filter(|pixels| *pixels > 0);
+        let preference = |track: TrackId| {
+            let by_quality =
+                || self.people.track(track).and_then(|(_, info)| height_of(&info, settings.quality));
+            let (width, height) = (size(settings.width), size(settings.height));
+            let is_sized = width.is_some() || height.is_some();
+            let height = if is_sized { height } else { by_quality().and_then(size) };
+            let frame_rate = size(settings.fps);
+            let wish =
+                Wish { width, height, frame_rate, priority: Priority::Medium, paused: settings.disabled };
+            Preference { track, wish }
+        };
+        ask(Command::Prefer(tracks.into_iter().map(preference).collect()))
+    }
+
+    pub(super) fn update_profile(
+        &mut self,
+        now: Instant,
+        asked: UpdateParticipantMetadata,
+    ) -> LiveKitReaction {
+        let name = Join::display_name(&asked.name).map(str::to_owned);
+        let change = ProfileChange { name, metadata: Some(asked.metadata), attributes: asked.attributes };
+        let told = self.people.count() * change.bytes().div_ceil(DATA_BYTES_PER_RECIPIENT).max(1);
+        if self.changes.len() >= FAULTS_MAX as usize || !self.take(now, told / RECIPIENTS_PER_MESSAGE) {
+            return self.too_many_messages(now);
+        }
+        self.changes.insert(asked.request_id, change.clone());
+        let request = request_id('m', asked.request_id);
+        let demands = vec![command(request, Command::UpdateProfile(change))];
+        LiveKitReaction { demands, ..LiveKitReaction::default() }
+    }
+
+    /// Has happen to a client what it wants to try.
+    pub(super) fn simulate(scenario: &SimulateScenario) -> LiveKitReaction {
+        match (scenario.leave_request_full_reconnect, scenario.server_leave) {
+            (true, _) => say(&leave(0, numbers::RECONNECT)),
+            (_, true) => say(&leave(3, numbers::DISCONNECT)),
+            _ => LiveKitReaction::default(),
+        }
+    }
+}
+
+/// Returns how high the pictures of a track's encoding of that quality are, in pixels, as its client has said.
+fn height_of(info: &TrackInfo, quality: i32) -> Option<u32> {
+    info.layers.iter().find(|layer| layer.quality == quality).map(|layer| layer.height)
+}

@@ -1,0 +1,368 @@
+//! A LiveKit client, told what the core would tell it: what it hears of that, and what it makes of its messages.
+
+use std::time::Instant;
+
+use prost::Message as _;
+
+use super::messages::{
+    AddTrackRequest, MuteTrackRequest, ParticipantInfo, SessionDescription, SignalRequest, SignalResponse,
+    SimulateScenario, UpdateParticipantMetadata, UpdateSubscription, UpdateTrackSettings, numbers,
+};
+use super::*;
+use crate::core::command::{Command, Layout, Source};
+use crate::core::event::{
+    self, ClosingReason, Event, Joined, LeaveReason, Refusal, RefusalCode, SlotCounts, SlotInfo, SlotMap,
+    Speaker, Speakers, TrackInfo,
+};
+use crate::core::grants::{Grants, Role};
+use crate::core::ids::{Mid, ParticipantId, RequestId, TrackId};
+use crate::core::msid::{participant_sid, track_sid};
+use crate::core::profile::Profile;
+use crate::core::room_options::RoomState;
+use crate::signal::native::{Close, Limits};
+use crate::signal::{Demand, Ticket};
+
+const LIMITS: Limits = Limits {
+    message_bytes_max: 1000,
+    messages_per_second: 10,
+    messages_burst: 40,
+    offers_per_second: 2,
+    offers_burst: 3,
+};
+const ANNA: ParticipantId = ParticipantId(1);
+const BEN: ParticipantId = ParticipantId(2);
+const CAMERA: TrackId = TrackId(30);
+
+struct Client {
+    front_end: LiveKitFrontEnd,
+    now: Instant,
+}
+
+fn ticket() -> Ticket {
+    Ticket::Granted { grants: Grants::OPEN, profile: None, is_invited: true }
+}
+
+fn ben(tracks: Vec<TrackInfo>) -> event::ParticipantInfo {
+    event::ParticipantInfo {
+        participant: BEN,
+        profile: Profile { identity: Some("ben".into()), ..Profile::named("Ben") },
+        role: Role::Speaker,
+        reconnecting: false,
+        media_lost: false,
+        tracks,
+    }
+}
+
+fn camera_of_ben() -> TrackInfo {
+    TrackInfo { track: CAMERA, participant: BEN, source: Source::Camera, muted: false, label: None }
+}
+
+fn joined() -> Event {
+    let slots = SlotCounts { audio: 4, video: 4 };
+    let joined = Joined {
+        participant: ANNA,
+        secret: "s".into(),
+        room: "standup".parse().expect("a room"),
+        profile: Profile { identity: Some("anna".into()), ..Profile::named("Anna") },
+        slots,
+        slots_max: slots,
+        resume_seconds: 30,
+        grants: Grants::OPEN,
+        room_state: RoomState::default(),
+        participants: vec![ben(vec![camera_of_ben()])],
+    };
+    Event::Joined(None, Box::new(joined))
+}
+
+fn offer(sections: &[(&str, &str, &str, &str)]) -> String {
+    let mids: Vec<&str> = sections.iter().map(|(_, mid, ..)| *mid).collect();
+    let mut sdp = format!("v=0\r\na=group:BUNDLE {}\r\n", mids.join(" "));
+    for (kind, mid, direction, cid) in sections {
+        let (pt, codec) = if *kind == "audio" { ("111", "opus/48000/2") } else { ("96", "VP8/90000") };
+        sdp += &format!(
+            "m={kind} 9 UDP/TLS/RTP/SAVPF {pt}\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+             a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 {}\r\na=setup:actpass\r\na=mid:{mid}\r\n\
+             a={direction}\r\na=rtcp-mux\r\na=msid:- {cid}\r\na=rtpmap:{pt} {codec}\r\n",
+            ["00"; 32].join(":")
+        );
+    }
+    sdp
+}
+
+impl Client {
+    fn with(asked: JoinAsked) -> Self {
+        let now = Instant::now();
+        let mut front_end = LiveKitFrontEnd::new(LIMITS, now, asked);
+        let demand = front_end.join("standup".parse().expect("a room"), "Anna".into(), ticket());
+        assert!(matches!(demand, Demand::Join { layout: Layout::Tracks, .. }), "{demand:?}");
+        Self { front_end, now }
+    }
+
+    fn in_a_room() -> Self {
+        let mut client = Self::with(JoinAsked { auto_subscribe: true, ..JoinAsked::default() });
+        client.told(&joined());
+        client
+    }
+
+    fn says(&mut self, request: &SignalRequest) -> LiveKitReaction {
+        self.front_end.receive(self.now, &request.encode_to_vec())
+    }
+
+    fn offers(&mut self, id: u32, sdp: String) -> LiveKitReaction {
+        let offer = SessionDescription { kind: "offer".into(), sdp, id, ..Default::default() };
+        self.says(&SignalRequest { offer: Some(offer), ..Default::default() })
+    }
+
+    fn told(&mut self, event: &Event) -> Vec<SignalResponse> {
+        read(&self.front_end.event(event, &[]))
+    }
+
+    fn asks(&mut self, request: &SignalRequest) -> Vec<Command> {
+        commands(self.says(request))
+    }
+
+    fn is_answered(&mut self, shown: &[(&str, TrackId)]) -> Vec<SignalResponse> {
+        let shown =
+            shown.iter().map(|(mid, track)| SlotInfo { mid: Mid::from(*mid), track: Some((*track, 0)) });
+        let answer = Event::Answer {
+            request: None,
+            sdp: "v=0\r\n".into(),
+            publications: Vec::new(),
+            shown: shown.collect(),
+        };
+        self.told(&answer)
+    }
+
+    fn announces(&mut self, cid: &str) -> Vec<Command> {
+        let add_track = AddTrackRequest {
+            cid: cid.into(),
+            kind: numbers::VIDEO,
+            source: numbers::CAMERA,
+            ..Default::default()
+        };
+        self.asks(&SignalRequest { add_track: Some(add_track), ..Default::default() })
+    }
+}
+
+fn read(reaction: &LiveKitReaction) -> Vec<SignalResponse> {
+    let messages = reaction.say.iter().map(|bytes| SignalResponse::decode(bytes.as_slice()));
+    messages.map(|message| message.expect("a message")).collect()
+}
+
+fn commands(reaction: LiveKitReaction) -> Vec<Command> {
+    let command = |demand| match demand {
+        Demand::Command { command, .. } => command,
+        other => panic!("no command: {other:?}"),
+    };
+    reaction.demands.into_iter().map(command).collect()
+}
+
+fn updated(messages: &[SignalResponse]) -> Vec<ParticipantInfo> {
+    let update = messages.iter().find_map(|message| message.update.clone());
+    update.map(|update| update.participants).unwrap_or_default()
+}
+
+fn map(shown: &[(&str, Option<TrackId>)]) -> Event {
+    let slots = shown
+        .iter()
+        .map(|(mid, track)| SlotInfo { mid: Mid::from(*mid), track: track.map(|track| (track, 0)) });
+    Event::SlotMap(SlotMap { revision: 1, slots: slots.collect(), waiting: Vec::new(), waiting_count: 0 })
+}
+
+#[test]
+fn who_joins_is_told_of_everybody_first_and_then_answered() {
+    let sdp = offer(&[("audio", "0", "recvonly", "x"), ("video", "1", "recvonly", "y")]);
+    let first = SessionDescription { sdp, id: 9, ..Default::default() };
+    let mut anna =
+        Client::with(JoinAsked { auto_subscribe: true, offer: Some(first), ..JoinAsked::default() });
+    assert!(!anna.front_end.has_joined());
+    let reaction = anna.front_end.event(&joined(), &[]);
+    let [welcome] = read(&reaction).try_into().expect("one message");
+    let join = welcome.join.expect("it is the welcome");
+    let me = join.participant.expect("she is told of herself");
+    assert_eq!((me.sid, me.identity.as_str()), (participant_sid(ANNA), "anna"));
+    assert!(me.permission.is_some_and(|may| may.can_publish && may.can_subscribe));
+    assert_eq!(join.room.map(|room| room.name).as_deref(), Some("standup"));
+    assert!(!join.subscriber_primary && join.fast_publish && join.ping_interval > 0);
+    let [other] = join.other_participants.try_into().expect("one other");
+    assert_eq!((other.identity.as_str(), other.tracks[0].sid.clone()), ("ben", track_sid(CAMERA)));
+    assert!(
+        matches!(commands(reaction).as_slice(), [Command::Offer { publications, .. }] if publications.is_empty())
+    );
+    let [answer] = anna.is_answered(&[("1", CAMERA)]).try_into().expect("one message");
+    let answer = answer.answer.expect("it is the answer");
+    assert_eq!((answer.id, answer.kind.as_str()), (9, "answer"));
+    assert_eq!(answer.mid_to_track_id.get("1"), Some(&track_sid(CAMERA)));
+}
+
+#[test]
+fn a_track_is_announced_then_offered_then_muted() {
+    let mut anna = Client::in_a_room();
+    let reserve = anna.announces("cam");
+    assert!(matches!(reserve.as_slice(), [Command::ReserveTrack(_)]), "{reserve:?}");
+    let own = TrackId(5);
+    let [told] = anna.told(&Event::TrackReserved(None, own)).try_into().expect("one message");
+    let published = told.track_published.expect("at once");
+    assert_eq!(published.cid, "cam");
+    assert_eq!(published.track.map(|track| track.sid), Some(track_sid(own)));
+    let mute = SignalRequest {
+        mute: Some(MuteTrackRequest { sid: track_sid(own), muted: true }),
+        ..Default::default()
+    };
+    assert!(anna.asks(&mute).is_empty(), "nobody knows it yet");
+    let offered = commands(anna.offers(1, offer(&[("video", "0", "sendonly", "cam")])));
+    let [Command::Offer { publications, .. }] = offered.as_slice() else { panic!("{offered:?}") };
+    assert_eq!((publications[0].track, publications[0].muted), (Some(own), true));
+    anna.is_answered(&[]);
+    assert_eq!(anna.asks(&mute), [Command::Mute { track: own, muted: true }]);
+    let other = MuteTrackRequest { sid: track_sid(CAMERA), muted: true };
+    assert!(anna.asks(&SignalRequest { mute: Some(other), ..Default::default() }).is_empty(), "not hers");
+}
+
+#[test]
+fn she_is_asked_for_an_offer_when_her_sections_show_something_else() {
+    let mut anna = Client::in_a_room();
+    anna.offers(1, offer(&[("video", "0", "recvonly", "x")]));
+    anna.is_answered(&[]);
+    assert!(anna.told(&map(&[("0", None)])).is_empty());
+    let asked = anna.told(&map(&[("0", Some(CAMERA))]));
+    assert!(asked[0].media_sections_requirement.is_some());
+    let more = anna.told(&Event::MoreSlots(SlotCounts { audio: 0, video: 2 }));
+    assert!(more.is_empty(), "one question at a time");
+    anna.offers(2, offer(&[("video", "0", "recvonly", "x")]));
+    anna.is_answered(&[("0", CAMERA)]);
+    let asked = anna.told(&map(&[("0", Some(CAMERA))]));
+    let requirement = asked[0].media_sections_requirement.clone().expect("one section is missing");
+    assert_eq!((requirement.num_audios, requirement.num_videos), (0, 1));
+}
+
+#[test]
+fn she_hears_of_all_that_happens_to_others() {
+    let mut anna = Client::in_a_room();
+    let muted = Event::TrackMuted { track: CAMERA, participant: BEN, muted: true };
+    assert!(updated(&anna.told(&muted))[0].tracks[0].muted);
+    assert!(updated(&anna.told(&Event::TrackRemoved(CAMERA, BEN)))[0].tracks.is_empty());
+    assert_eq!(updated(&anna.told(&Event::TrackAdded(camera_of_ben())))[0].tracks.len(), 1);
+    let left = updated(&anna.told(&Event::ParticipantLeft(BEN, LeaveReason::Left)));
+    assert_eq!((left[0].state, left[0].identity.as_str()), (numbers::DISCONNECTED, "ben"));
+    let back = updated(&anna.told(&Event::ParticipantJoined(ben(Vec::new()))));
+    assert_eq!(back[0].state, numbers::ACTIVE);
+    let speaks = |level| {
+        Event::Speakers(Speakers {
+            dominant: Some(BEN),
+            speakers: vec![Speaker { track: TrackId(31), participant: BEN, level }],
+        })
+    };
+    let loud = anna.told(&speaks(0))[0].speakers_changed.clone().expect("he speaks");
+    assert!(loud.speakers[0].active && loud.speakers[0].level > 0.99);
+    assert!(anna.told(&speaks(0)).is_empty(), "no news");
+    let silent = anna.told(&Event::Speakers(Speakers::default()))[0].speakers_changed.clone();
+    assert!(silent.is_some_and(|news| !news.speakers[0].active));
+}
+
+#[test]
+fn what_she_wants_to_see_and_how_becomes_commands() {
+    let mut anna = Client::in_a_room();
+    let track_sids = vec![track_sid(CAMERA), "nonsense".into()];
+    let subscription =
+        UpdateSubscription { track_sids: track_sids.clone(), subscribe: false, ..Default::default() };
+    let asked = anna.asks(&SignalRequest { subscription: Some(subscription), ..Default::default() });
+    assert_eq!(asked, [Command::Unsubscribe(CAMERA)]);
+    let settings = UpdateTrackSettings { track_sids, width: 320, height: 180, fps: 15, ..Default::default() };
+    let asked = anna.asks(&SignalRequest { track_setting: Some(settings), ..Default::default() });
+    let [Command::Prefer(preferences)] = asked.as_slice() else { panic!("{asked:?}") };
+    let wish = preferences[0].wish;
+    assert_eq!(
+        (wish.width, wish.height, wish.frame_rate, wish.paused),
+        (Some(320), Some(180), Some(15), false)
+    );
+    let none = Event::Refused(
+        Some(RequestId(format!("s{CAMERA}").into())),
+        Refusal::new(RefusalCode::UnknownTrack, "gone", "none"),
+    );
+    let told = anna.told(&none);
+    let response = told[0].subscription_response.clone().expect("she is told");
+    assert_eq!((response.track_sid, response.err), (track_sid(CAMERA), numbers::TRACK_NOT_FOUND));
+}
+
+#[test]
+fn a_change_of_her_name_is_confirmed_and_told() {
+    let mut anna = Client::in_a_room();
+    let update = UpdateParticipantMetadata { name: "Ann".into(), request_id: 4, ..Default::default() };
+    let request = SignalRequest { update_metadata: Some(update), ..Default::default() };
+    assert!(matches!(anna.asks(&request).as_slice(), [Command::UpdateProfile(_)]));
+    let told = anna.told(&Event::Done(Some(RequestId("m4".into()))));
+    assert_eq!(updated(&told)[0].name, "Ann");
+    let response = told[1].request_response.clone().expect("it is confirmed");
+    assert_eq!((response.request_id, response.reason), (4, numbers::OK));
+    anna.asks(&request);
+    let refused = Refusal::new(RefusalCode::NotPermitted, "no", "no");
+    let told = anna.told(&Event::Refused(Some(RequestId("m4".into())), refused));
+    let response = told[0].request_response.clone().expect("it is refused");
+    assert_eq!(response.reason, numbers::NOT_ALLOWED);
+}
+
+#[test]
+fn each_end_has_its_reason() {
+    for (reason, number, action, close) in [
+        (LeaveReason::DuplicateIdentity, 2, numbers::DISCONNECT, Close::Normal),
+        (LeaveReason::Shutdown, 3, numbers::RECONNECT, Close::GoingAway),
+        (LeaveReason::Removed, 4, numbers::DISCONNECT, Close::Normal),
+        (LeaveReason::RoomClosed, 5, numbers::DISCONNECT, Close::Normal),
+    ] {
+        let mut anna = Client::in_a_room();
+        let reaction = anna.front_end.event(&Event::Closing(ClosingReason::Gone(reason)), &[]);
+        let leave = read(&reaction)[0].leave.clone().expect("she is told to leave");
+        assert_eq!((leave.reason, leave.action, reaction.close), (number, action, Some(close)));
+        assert_eq!(anna.front_end.lost(), None, "the core knows it");
+    }
+    let mut anna = Client::in_a_room();
+    assert_eq!(anna.front_end.lost(), Some(Demand::ConnectionLost));
+    let mut refused = Client::with(JoinAsked::default());
+    let no = Event::Refused(None, Refusal::new(RefusalCode::RoomFull, "full", "wait"));
+    assert!(refused.told(&no)[0].leave.is_some());
+}
+
+#[test]
+fn an_offer_that_cannot_be_answered_ends_the_call() {
+    let mut anna = Client::in_a_room();
+    let reaction = anna.offers(1, "nonsense".into());
+    assert_eq!(reaction.close, Some(Close::Refused));
+    assert!(read(&reaction)[0].leave.is_some());
+    assert_eq!(commands(reaction), [Command::Leave]);
+    let mut anna = Client::in_a_room();
+    anna.offers(1, offer(&[("video", "0", "recvonly", "x")]));
+    let refused = Refusal::new(RefusalCode::BadOffer, "no", "no");
+    let told = anna.told(&Event::Refused(Some(RequestId("o1".into())), refused));
+    assert!(told[0].leave.is_some());
+}
+
+#[test]
+fn who_sends_what_cannot_be_read_or_too_much_is_passed_over_and_then_cut() {
+    let mut anna = Client::in_a_room();
+    let reaction = anna.front_end.receive(anna.now, &[0xff; 8]);
+    assert!(reaction.is_fault && reaction.close.is_none() && reaction.demands.is_empty());
+    assert!((0..300).any(|_| anna.front_end.receive(anna.now, &[0xff; 8]).close == Some(Close::Refused)));
+    let mut ben = Client::in_a_room();
+    let sdp = offer(&[("video", "0", "recvonly", "x")]);
+    let taken = (1..9).filter(|id| !ben.offers(*id, sdp.clone()).demands.is_empty()).count();
+    assert_eq!(taken, LIMITS.offers_burst as usize);
+}
+
+#[test]
+fn signs_of_life_are_answered_at_any_time() {
+    let mut anna = Client::with(JoinAsked::default());
+    let ping = SignalRequest { ping: Some(7), ..Default::default() };
+    assert_eq!(read(&anna.says(&ping))[0].pong, Some(7));
+    let mute = MuteTrackRequest { sid: track_sid(CAMERA), muted: true };
+    let early = anna.says(&SignalRequest { mute: Some(mute), ..Default::default() });
+    assert_eq!(early, LiveKitReaction::default(), "nobody has joined");
+}
+
+#[test]
+fn who_wants_to_try_a_reconnect_is_told_to_reconnect() {
+    let mut anna = Client::in_a_room();
+    let simulate = Some(SimulateScenario { leave_request_full_reconnect: true, ..Default::default() });
+    let reaction = anna.says(&SignalRequest { simulate, ..Default::default() });
+    assert_eq!(read(&reaction)[0].leave.as_ref().map(|leave| leave.action), Some(numbers::RECONNECT));
+}

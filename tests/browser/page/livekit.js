@@ -1,0 +1,117 @@
+// Runs in the page: one participant on the unmodified `livekit-client`, with a synthetic camera and microphone. It has the
+// same face as the participant on our own SDK (attendee.js), which it takes the place of.
+{
+  const lab = (globalThis.lab ??= {});
+  const livekit = globalThis.LivekitClient;
+  let room = null;
+  /** What is published, by source. */
+  const published = new Map();
+
+  /** What was told of the others, in order, such as `left Ben`. */
+  lab.news = [];
+  /** The room's events that say how the connection is, in order. */
+  lab.connection = [];
+
+  const SOURCES = {
+    microphone: livekit.Track.Source.Microphone,
+    camera: livekit.Track.Source.Camera,
+    screen: livekit.Track.Source.ScreenShare,
+    "screen-audio": livekit.Track.Source.ScreenShareAudio,
+  };
+
+  const base64 = (text) => btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+
+  /** A token that nobody has signed, for a server that is open to everybody. */
+  const unsigned = (identity, roomId) => {
+    const exp = Math.floor(Date.now() / 1000) + 600;
+    const claims = { iss: "devkey", sub: identity, name: identity, exp, video: { roomJoin: true, room: roomId } };
+    return [{ alg: "HS256", typ: "JWT" }, claims].map((part) => base64(JSON.stringify(part))).join(".") + ".AAAA";
+  };
+
+  const follow = () => {
+    const { RoomEvent } = livekit;
+    const note = (state) => (participant) => lab.news.push(`${state} ${participant.name}`);
+    room.on(RoomEvent.ParticipantConnected, note("connected"));
+    room.on(RoomEvent.ParticipantDisconnected, note("left"));
+    room.on(RoomEvent.Disconnected, (reason) => lab.connection.push(`disconnected ${livekit.DisconnectReason[reason]}`));
+    for (const event of ["SignalReconnecting", "Reconnecting", "Reconnected"]) {
+      room.on(RoomEvent[event], () => lab.connection.push(event));
+    }
+    room.on(RoomEvent.TrackSubscriptionFailed, (sid, participant, error) =>
+      lab.news.push(`unsupported ${participant.name} ${sid} ${error}`),
+    );
+  };
+
+  lab.join = async ({ name, room: id, camera, microphone, token, options }) => {
+    room = new livekit.Room(options);
+    lab.room = room;
+    lab.find = trackOf;
+    follow();
+    await room.connect(location.origin.replace("http", "ws"), token ?? unsigned(name, id));
+    if (microphone) await lab.publish({ source: "microphone", ...microphone });
+    if (camera) await lab.publish({ source: "camera", ...camera });
+  };
+
+  lab.publish = async ({ source, rgb, hz, width, height, fps, grain, simulcast = false, ...options }) => {
+    const device = source === "microphone" ? lab.microphone({ hz }) : lab.camera({ rgb, width, height, fps, grain });
+    const publication = await room.localParticipant.publishTrack(device.track, {
+      source: SOURCES[source],
+      simulcast,
+      // A tone is no voice: it would not be sent.
+      dtx: false,
+      ...options,
+    });
+    published.set(source, { publication, device });
+  };
+
+  lab.unpublish = async (source) => {
+    const { publication, device } = published.get(source);
+    published.delete(source);
+    await room.localParticipant.unpublishTrack(publication.track);
+    device.stop();
+  };
+
+  lab.setMuted = (source, muted) => {
+    const { track } = published.get(source).publication;
+    return muted ? track.mute() : track.unmute();
+  };
+
+  lab.leave = async () => {
+    await room.disconnect();
+    for (const { device } of published.values()) device.stop();
+    published.clear();
+  };
+
+  lab.ownId = () => room.localParticipant.sid;
+  lab.roomState = () => room.state;
+  lab.disconnections = () => lab.connection;
+
+  const participantNamed = (name) => [...room.remoteParticipants.values()].find((other) => other.name === name);
+  const publicationOf = (key) => {
+    const [name, source] = key.split("/");
+    return participantNamed(name)?.getTrackPublication(SOURCES[source]) ?? null;
+  };
+
+  /** `key` is `name/source`. */
+  const trackOf = (key) => publicationOf(key)?.track ?? null;
+
+  lab.participantState = (name) => (participantNamed(name) ? "connected" : null);
+
+  lab.trackState = (key) => {
+    const publication = publicationOf(key);
+    return publication && { muted: publication.isMuted, status: publication.track ? "live" : "waiting" };
+  };
+
+  lab.floor = () => {
+    const everybody = [room.localParticipant, ...room.remoteParticipants.values()];
+    return { speakers: everybody.filter(({ isSpeaking }) => isSpeaking).map(({ name }) => name).join(", ") };
+  };
+
+  lab.subscription = ({ key, action }) => publicationOf(key).setSubscribed(action === "subscribe");
+
+  lab.reception = async (key) => {
+    const stats = await trackOf(key).receiver.getStats();
+    const inbound = [...stats.values()].find(({ type }) => type === "inbound-rtp");
+    return { ...inbound, codec: stats.get(inbound?.codecId)?.mimeType };
+  };
+}
