@@ -1,7 +1,8 @@
 //! What keeps a peer from filling our memory by SCTP. The library counts the user data that waits, and nothing else: a byte
 //! that waits may hold a whole packet, or a place in a table. So no DATA is let in that is far ahead of what has come in
-//! without a gap, on a stream that we do not have, or cut into pieces that no sender makes; while messages wait to be read,
-//! only a number more are; and who sends on and on what makes no message is not talked to any more.
+//! without a gap, or on a stream that we do not have; while messages wait to be read, only a number more are; and who sends on
+//! and on what makes no message is not talked to any more. How small the pieces of a message are says nothing: browsers send
+//! a few bytes where their congestion window ends.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +14,9 @@ use crate::wire::sctp::{Chunk, chunks};
 const AHEAD_MAX: u32 = 1024;
 /// How many DATA chunks may come while messages wait to be read.
 const UNREAD_MAX: usize = 1024;
-/// How many DATA chunks may come on all streams since the last message of each was read. The largest message in the smallest
-/// pieces has 1,024, as many may wait behind a gap, and as many to be read.
+/// How many DATA chunks may come on all streams since the last message of each was read. The largest message has a few
+/// hundred, and as many as 1,024 may wait behind a gap, and to be read.
 const UNDELIVERED_MAX: u32 = 4096;
-/// The least user data in a chunk whose message goes on in another one, in bytes. Senders fill their packets.
-const PIECE_BYTES_MIN: usize = 256;
 
 /// What is to be done with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +51,13 @@ impl Guard {
                 Ok(Chunk::Init { first_tsn }) => {
                     self.cumulative.get_or_insert(first_tsn.wrapping_sub(1));
                 }
-                Ok(Chunk::Data { tsn, stream, is_continued, length }) => {
+                Ok(Chunk::Data { tsn, stream }) => {
                     let Some(cumulative) = self.cumulative else { return Verdict::Out };
                     let ahead = tsn.wrapping_sub(cumulative);
                     // What was received before is ahead by nearly all numbers there are, and only confirmed again.
                     let is_far = ahead > AHEAD_MAX && ahead < u32::MAX / 2;
-                    let is_scrap = is_continued && length < PIECE_BYTES_MIN;
                     data += 1;
-                    if is_far || is_scrap || stream >= CHANNEL_STREAMS_MAX || self.unread + data > UNREAD_MAX
-                    {
+                    if is_far || stream >= CHANNEL_STREAMS_MAX || self.unread + data > UNREAD_MAX {
                         return Verdict::Out;
                     }
                 }
@@ -138,6 +135,11 @@ mod tests {
         }
         assert_eq!(guard.judge(&packet(&[data(1050, 3, 0, 4), data(1051, 1, 255, 1)])), Verdict::In, "again");
         assert_eq!(guard.judge(&packet(&[data(1999, 3, 0, 0)])), Verdict::In, "behind a gap");
+        assert_eq!(
+            guard.judge(&packet(&[data(1100, 2, 0, 10)])),
+            Verdict::In,
+            "where a congestion window ends"
+        );
     }
 
     #[test]
@@ -151,7 +153,6 @@ mod tests {
         for (chunk, why) in [
             (data(999 + AHEAD_MAX + 1, 3, 0, 9), "too far ahead"),
             (data(1000, 3, CHANNEL_STREAMS_MAX, 9), "no such stream"),
-            (data(1000, 2, 0, PIECE_BYTES_MIN - 1), "a scrap"),
             (vec![0, 3, 0, 9, 0], "malformed"),
         ] {
             assert_eq!(guard.judge(&packet(&[chunk])), Verdict::Out, "{why}");
