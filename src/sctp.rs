@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use guard::Guard;
+use guard::{Guard, Verdict};
 use sctp_proto::{
     Association as Library, AssociationHandle, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
     PayloadProtocolIdentifier as Kind, ReliabilityType, ServerConfig, StreamEvent, TransportConfig,
@@ -30,6 +30,8 @@ const SCTP_BYTES: usize = 12 + 16;
 const RECEIVE_BYTES: u32 = 2 * CHANNEL_MESSAGE_BYTES_MAX as u32;
 /// What may wait on an unreliable channel, in bytes. What would come later than this much is of no use there.
 const LOSSY_BYTES_BUFFERED_MAX: usize = 64 * 1024;
+/// What a message counts for in what waits, besides its bytes.
+const MESSAGE_COST: usize = 256;
 /// How many bytes of messages are read at once, so that one peer does not delay the others.
 const READ_BYTES_AT_ONCE: usize = 64 * 1024;
 /// What a paced association may send at once, in bytes.
@@ -67,9 +69,35 @@ impl Shared {
 }
 
 /// One channel that is open.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Channel {
     is_reliable: bool,
+    /// The sizes of the messages that the library has of it, and their sum. The library tells bytes only, and a message of one
+    /// byte takes hundreds.
+    written: VecDeque<usize>,
+    written_bytes: usize,
+}
+
+impl Channel {
+    fn new(is_reliable: bool) -> Self {
+        Self { is_reliable, written: VecDeque::new(), written_bytes: 0 }
+    }
+
+    fn note_written(&mut self, bytes: usize) {
+        self.written.push_back(bytes);
+        self.written_bytes += bytes;
+    }
+
+    /// Returns what its messages take of which that many bytes are left.
+    fn cost(&mut self, left: usize) -> usize {
+        while let Some(first) =
+            self.written.front().copied().filter(|first| self.written_bytes - first >= left)
+        {
+            self.written.pop_front();
+            self.written_bytes -= first;
+        }
+        left + MESSAGE_COST * self.written.len()
+    }
 }
 
 /// One association, from the moment when data channels were negotiated.
@@ -138,8 +166,17 @@ impl Association {
 
     /// Takes a packet, decrypted. What is not one, or would let the peer fill our memory, is left out.
     pub fn receive(&mut self, now: Instant, packet: &[u8]) {
-        if self.has_ended || !self.guard.lets_in(packet) {
+        if self.has_ended {
             return;
+        }
+        match self.guard.judge(packet) {
+            Verdict::In => {}
+            Verdict::Out => return,
+            Verdict::End => {
+                debug!("a peer sends what makes no messages; its SCTP association ends");
+                self.end();
+                return self.run(now);
+            }
         }
         let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let bytes = packet.to_vec().into();
@@ -193,7 +230,7 @@ impl Association {
     }
 
     fn send(&mut self, channel: ChannelId, is_text: bool, bytes: &[u8]) {
-        let Some(Channel { is_reliable }) = self.channels.get(&channel).copied() else { return };
+        let Some(&Channel { is_reliable, .. }) = self.channels.get(&channel) else { return };
         let waiting = self.bytes_buffered();
         let most = if is_reliable { CHANNEL_BYTES_BUFFERED_MAX } else { LOSSY_BYTES_BUFFERED_MAX };
         // A message of any size may be sent while nothing waits.
@@ -222,21 +259,27 @@ impl Association {
             let sent = library.stream(channel.0).and_then(|mut stream| stream.write_with_ppi(&bytes, kind));
             if let Err(error) = sent {
                 debug!(channel = channel.0, %error, "a message on a data channel is not sent");
-            } else if let Some(pace) = self.pace {
+                continue;
+            }
+            if let Some(channel) = self.channels.get_mut(&channel) {
+                channel.note_written(bytes.len());
+            }
+            if let Some(pace) = self.pace {
                 let begin = self.paced_until.map_or(now, |until| until.max(now));
                 self.paced_until = Some(begin + time_for(bytes.len() as u64, pace));
             }
         }
     }
 
-    /// Returns how many bytes wait to be sent or confirmed, on all channels.
+    /// Returns what waits to be sent or confirmed takes, on all channels, in bytes.
     fn bytes_buffered(&mut self) -> usize {
         let Some((_, library)) = &mut self.library else { return 0 };
-        let waiting: usize = self.waiting.iter().map(|(_, _, bytes)| bytes.len()).sum();
-        let channels = self.channels.keys();
-        let buffered =
-            |channel: &ChannelId| library.stream(channel.0).and_then(|stream| stream.buffered_amount()).ok();
-        waiting + channels.filter_map(buffered).sum::<usize>()
+        let waiting: usize = self.waiting.iter().map(|(_, _, bytes)| bytes.len() + MESSAGE_COST).sum();
+        let mut buffered = |(id, channel): (&ChannelId, &mut Channel)| {
+            let left = library.stream(id.0).and_then(|stream| stream.buffered_amount()).unwrap_or_default();
+            channel.cost(left)
+        };
+        waiting + self.channels.iter_mut().map(&mut buffered).sum::<usize>()
     }
 
     fn close(&mut self, channel: ChannelId, end: ChannelEnd) {
@@ -250,6 +293,7 @@ impl Association {
 
     fn forget(&mut self, channel: ChannelId, end: ChannelEnd) {
         self.readable.remove(&channel);
+        self.guard.is_delivered(channel.0);
         self.waiting.retain(|(of, _, _)| *of != channel);
         if self.channels.remove(&channel).is_some() {
             self.events.push_back(ChannelEvent::Closed { channel, end });
@@ -298,6 +342,7 @@ impl Association {
         if !std::mem::replace(&mut self.has_ended, true) {
             self.channels.clear();
             self.readable.clear();
+            self.waiting.clear();
             self.events.push_back(ChannelEvent::Ended);
         }
     }
@@ -314,6 +359,7 @@ impl Association {
                 let message = library.stream(channel.0).and_then(|mut stream| stream.read_sctp());
                 let Ok(Some(message)) = message else { break };
                 let mut bytes = vec![0; message.len()];
+                self.guard.is_delivered(channel.0);
                 if message.read(&mut bytes).is_ok() {
                     left = left.saturating_sub(bytes.len().max(256));
                     self.take_message(channel, message.ppi, bytes);
@@ -363,7 +409,8 @@ impl Association {
         let _ = stream.write_with_ppi(&dcep::ACK, Kind::Dcep);
         let is_reliable = open.effort == Effort::Unlimited;
         // Whoever opens a channel twice has two names for one: the first one counts.
-        if self.channels.insert(channel, Channel { is_reliable }).is_none() {
+        if !self.channels.contains_key(&channel) {
+            self.channels.insert(channel, Channel::new(is_reliable));
             let (label, protocol) = (open.label.to_owned(), open.protocol.to_owned());
             self.events.push_back(ChannelEvent::Opened { channel, label, protocol, is_reliable });
         }

@@ -19,10 +19,6 @@ pub enum Chunk {
         tsn: u32,
         /// The stream on which it comes.
         stream: u16,
-        /// Whether more of its message follows in other chunks.
-        is_continued: bool,
-        /// The length of its user data, in bytes.
-        length: usize,
     },
     /// INIT (§3.3.2), with the sequence number of its sender's first DATA.
     Init {
@@ -59,18 +55,14 @@ pub fn chunks(packet: &[u8]) -> impl Iterator<Item = Result<Chunk, Malformed>> {
 
 /// Reads the first chunk, and returns it with what stands behind it.
 fn chunk(bytes: &[u8]) -> Option<(Chunk, &[u8])> {
-    let [kind, flags, high, low] = *bytes.first_chunk::<CHUNK_HEAD_BYTES>()?;
+    let [kind, _, high, low] = *bytes.first_chunk::<CHUNK_HEAD_BYTES>()?;
     let length = usize::from(u16::from_be_bytes([high, low]));
     let body = bytes.get(..length)?;
     let word =
         |at: usize| body.get(at..at + 4).and_then(|four| Some(u32::from_be_bytes(four.try_into().ok()?)));
     let chunk = match kind {
-        0 => Chunk::Data {
-            tsn: word(4)?,
-            stream: (word(8)? >> 16) as u16,
-            is_continued: flags & 1 == 0,
-            length: length.checked_sub(DATA_HEAD_BYTES)?,
-        },
+        0 if length < DATA_HEAD_BYTES => return None,
+        0 => Chunk::Data { tsn: word(4)?, stream: (word(8)? >> 16) as u16 },
         1 => Chunk::Init { first_tsn: word(16)? },
         3 => Chunk::Sack { cumulative: word(4)? },
         _ if length < CHUNK_HEAD_BYTES => return None,
@@ -99,7 +91,7 @@ mod tests {
         let bytes = packet(&[&data, &sack, &init, &[6, 0, 0, 4]]);
         let read: Vec<_> = chunks(&bytes).collect();
         let expected = [
-            Chunk::Data { tsn: 7, stream: 5, is_continued: true, length: 1 },
+            Chunk::Data { tsn: 7, stream: 5 },
             Chunk::Sack { cumulative: 9 },
             Chunk::Init { first_tsn: 42 },
             Chunk::Other(6),

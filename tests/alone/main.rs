@@ -2,6 +2,7 @@
 //! stand apart from `tests/shell`, whose tests run side by side, and take turns here.
 
 mod allocator;
+mod channels;
 mod churn;
 mod openings;
 mod signals;

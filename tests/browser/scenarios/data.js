@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { eventually } from "../harness/eventually.js";
 import { scenario } from "../harness/scenario.js";
 
+/** Firefox has no loopback candidates: the server must be reachable at an address of an interface too. */
+const EVERYWHERE = { host: "[::]" };
 const SILENT = { camera: null, microphone: null };
 const OPEN = ["reliable open", "lossy open"];
 /** More than signalling takes, and less than a data channel. */
@@ -37,7 +39,7 @@ for (const browser of ["chromium", "firefox"]) {
     await cleo.says("chat", "to Ben", { to: ["Ben"] });
     await ben.isTold({ from: "Cleo", topic: "chat", payload: "to Ben" });
     assert.deepEqual((await anna.messages("chat")).map(({ payload }) => payload), ["welcome"]);
-  });
+  }, EVERYWHERE);
 }
 
 scenario("a page's own channel leads to the channels of that label, in Chromium and Firefox", async (world) => {
@@ -51,7 +53,7 @@ scenario("a page's own channel leads to the channels of that label, in Chromium 
   await ben.saysOn("board", "a circle");
   await anna.isTold({ topic: "board", payload: "a circle" });
   assert.deepEqual(await cleo.messages("board"), []);
-});
+}, EVERYWHERE);
 
 scenario(
   "where the operator wants no data channels messages go by signalling",
