@@ -8,7 +8,7 @@ use super::message::{Request, Response};
 const OPEN_PATHS: [&str; 4] = ["/health", "/livez", "/readyz", "/metrics"];
 
 /// The first parts of paths that programs use. Programs get an explanation rather than a redirect.
-const PROGRAM_PATHS: [&str; 5] = ["ws", "whip", "whep", "api", "admin"];
+const PROGRAM_PATHS: [&str; 7] = ["ws", "rtc", "whip", "whep", "api", "admin", "twirp"];
 
 /// Returns the answer to a request that needs TLS and came without. `None` lets the request go on.
 pub fn answer(request: &Request, client: &Client, is_allowed: bool) -> Option<Response> {
@@ -35,7 +35,7 @@ pub fn answer(request: &Request, client: &Client, is_allowed: bool) -> Option<Re
     };
     let first = request.path.split('/').nth(1).unwrap_or_default();
     if PROGRAM_PATHS.contains(&first) {
-        let scheme = if first == "ws" { "wss" } else { "https" };
+        let scheme = if matches!(first, "ws" | "rtc") { "wss" } else { "https" };
         let action = format!(
             "use {scheme}://{authority}{}; or let the operator set tls.allow_plain_http, or list the reverse proxy \
              that speaks TLS in server.trusted_proxies",
@@ -108,9 +108,15 @@ mod tests {
 
     #[test]
     fn programs_are_told_what_to_do() {
-        for line in
-            ["GET /ws", "POST /whip/room", "OPTIONS /whep/room", "GET /api", "PUT /admin/v1/log-level"]
-        {
+        for line in [
+            "GET /ws",
+            "GET /rtc/v1",
+            "POST /whip/room",
+            "OPTIONS /whep/room",
+            "GET /api",
+            "POST /twirp/livekit.RoomService/ListRooms",
+            "PUT /admin/v1/log-level",
+        ] {
             assert_eq!(told(line, "a:1", AWAY, false), Some((426, None)), "{line}");
         }
         let client = Client { ip: AWAY, is_secure: false, is_forwarded: false };
