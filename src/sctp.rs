@@ -6,6 +6,7 @@
 
 mod guard;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -409,8 +410,8 @@ impl Association {
         let _ = stream.write_with_ppi(&dcep::ACK, Kind::Dcep);
         let is_reliable = open.effort == Effort::Unlimited;
         // Whoever opens a channel twice has two names for one: the first one counts.
-        if !self.channels.contains_key(&channel) {
-            self.channels.insert(channel, Channel::new(is_reliable));
+        if let Entry::Vacant(vacant) = self.channels.entry(channel) {
+            vacant.insert(Channel::new(is_reliable));
             let (label, protocol) = (open.label.to_owned(), open.protocol.to_owned());
             self.events.push_back(ChannelEvent::Opened { channel, label, protocol, is_reliable });
         }

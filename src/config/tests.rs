@@ -136,6 +136,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("media.udp_send_buffer", "65536", "65536"),
         ("media.portable_udp", "true", "true"),
         ("media.dscp", "false", "false"),
+        ("media.data_channels", "false", "false"),
         (
             "whip.tokens",
             "{ studio = [\"0123456789abcdef\", \"fedcba9876543210\"], \"*\" = [\"0123456789ABCDEF\"] }",
@@ -174,7 +175,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         let others = KEYS.iter().filter(|other| other.path() != path);
         assert!(others.into_iter().all(|other| *set.origin(&other.path()) == Origin::Default), "{path}");
     }
-    assert_eq!(KEYS.len(), 87, "a new key needs a line above");
+    assert_eq!(KEYS.len(), 88, "a new key needs a line above");
 }
 
 #[test]

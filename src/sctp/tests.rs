@@ -1,3 +1,6 @@
+//! Two ends of an association whose packets a network loses, doubles and turns round: the library as a client has it, and
+//! ours.
+
 use std::time::Duration;
 
 use sctp_proto::{ClientConfig, Stream};

@@ -9,6 +9,7 @@ mod front_end;
 mod join;
 mod messages;
 mod news;
+mod packets;
 mod people;
 mod protobuf;
 mod reaction;

@@ -11,6 +11,7 @@ mod identity;
 mod inner_layers;
 mod layered;
 mod layers;
+mod line;
 mod membership;
 mod moderating;
 mod named_tracks;

@@ -10,7 +10,8 @@ use strait::core::input::Shedding;
 use strait::core::settings::LayerPolicy;
 use strait::core::stats::{BandwidthSnapshot, EgressCounters};
 
-use crate::world::{Departed, Line, Recorded, World};
+use crate::line::Line;
+use crate::world::{Departed, Recorded, World};
 use crate::{call_in, connected};
 
 const ANNA: usize = 0;

@@ -29,6 +29,8 @@ use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
 use strait::wire::classify::{DatagramKind, classify};
 use strait::wire::rtp::RtpHeader;
 
+use crate::line::Line;
+
 /// The server's address, as the clients see it.
 pub fn server_address() -> SocketAddr {
     "10.9.9.9:7443".parse().expect("an address")
@@ -81,47 +83,6 @@ pub struct Client {
     pending: Option<SdpPendingOffer>,
     deadline: Instant,
     sequences: BTreeMap<(Source, u8), u64>,
-}
-
-/// How long datagrams wait for a narrow line before they are dropped.
-const LINE_QUEUE: Duration = Duration::from_millis(300);
-/// A way to a client that carries only so much.
-pub struct Line {
-    /// Bits per second.
-    pub rate: u64,
-    /// How many datagrams found no room in its queue.
-    pub dropped: usize,
-    /// How long they take on it.
-    delay: Duration,
-    /// When all that it was given has left.
-    free_at: Instant,
-    /// What is under way, with the time of its arrival.
-    under_way: VecDeque<(Instant, Vec<u8>)>,
-}
-
-impl Line {
-    pub fn new(now: Instant, rate: u64, delay: Duration) -> Self {
-        Self { rate, dropped: 0, delay, free_at: now, under_way: VecDeque::new() }
-    }
-
-    fn send(&mut self, now: Instant, bytes: &[u8]) {
-        let begins = self.free_at.max(now);
-        if begins > now + LINE_QUEUE {
-            self.dropped += 1;
-            return;
-        }
-        self.free_at = begins + Duration::from_micros(bytes.len() as u64 * 8_000_000 / self.rate);
-        self.under_way.push_back((self.free_at + self.delay, bytes.to_vec()));
-    }
-
-    fn next_arrival(&self) -> Option<Instant> {
-        self.under_way.front().map(|(at, _)| *at)
-    }
-
-    fn take_arrived(&mut self, now: Instant) -> Option<Vec<u8>> {
-        self.next_arrival().filter(|at| *at <= now)?;
-        self.under_way.pop_front().map(|(_, bytes)| bytes)
-    }
 }
 
 impl Client {

@@ -283,3 +283,10 @@ fn nobody_does_anything_to_the_track_of_another() {
         assert_eq!(request(&server, "DELETE", &path, &bearer, "").status, status, "{room}");
     }
 }
+
+#[test]
+fn the_page_is_told_whether_anybody_may_join() {
+    let open = Server::start(config());
+    assert_eq!(open.get("/").field("strait-auth"), "open");
+    assert_eq!(server().get("/").find("strait-auth"), None);
+}

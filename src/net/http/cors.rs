@@ -1,4 +1,5 @@
-//! CORS: which other sites' web pages may read the answers of `/api/v1`, LiveKit's room service, WHIP and WHEP (Fetch standard, "CORS protocol").
+//! CORS: which other sites' web pages may read the answers of `/api/v1`, LiveKit's room service, WHIP and WHEP (Fetch
+//! standard, "CORS protocol").
 //!
 //! Credentials of the browser's own, such as cookies, are never allowed: whoever asks shows a token.
 

@@ -123,15 +123,7 @@ fn add_totals(page: &mut Page, totals: &Totals) {
         ("fingerprint_mismatch", totals.fingerprints_refused),
     ];
     page.add("strait_dtls_handshakes", None, "DTLS handshakes that ended", counted("result", handshakes));
-    let refused = Value::Counter(totals.data_refused);
-    page.one("strait_data_refused", None, "Messages on data channels that were not passed on", refused);
-    let too_slow = Value::Counter(totals.channels_too_slow);
-    page.one(
-        "strait_data_channels_too_slow",
-        None,
-        "Data channels closed as their client was too slow",
-        too_slow,
-    );
+    add_channels(page, totals);
     let times = histogram(&totals.setup_times);
     page.one("strait_media_setup", Some(Unit::Seconds), "From joining until media can flow", times);
     add_egress(page, &totals.egress);
@@ -141,6 +133,15 @@ fn add_totals(page: &mut Page, totals: &Totals) {
             samples.map(|(class, counters)| labelled(class_labels(class), Value::Counter(of(counters))));
         page.add(name, unit, help, samples);
     }
+}
+
+/// Adds what was lost on data channels.
+fn add_channels(page: &mut Page, totals: &Totals) {
+    let refused = Value::Counter(totals.data_refused);
+    page.one("strait_data_refused", None, "Messages on data channels that were not passed on", refused);
+    let too_slow = Value::Counter(totals.channels_too_slow);
+    let help = "Data channels closed as their client was too slow";
+    page.one("strait_data_channels_too_slow", None, help, too_slow);
 }
 
 /// Adds what was sent, held back or left out because of what networks carry.

@@ -316,7 +316,8 @@ fn camel_case(name: &str) -> String {
     text
 }
 
-/// Writes a message in protocol buffers, from its JSON form in camel case. What is not in the table, or not of the field's type, is left out.
+/// Writes a message in protocol buffers, from its JSON form in camel case. What is not in the table, or not of the field's
+/// type, is left out.
 pub fn write_bytes(fields: &[Field], value: &Value) -> Vec<u8> {
     let mut bytes = Vec::new();
     for field in fields {

@@ -9,6 +9,7 @@ use crate::core::event::{LeaveReason, TrackInfo};
 use crate::core::grants::Grants;
 use crate::core::happening::{Happening, Member};
 use crate::core::ids::ParticipantId;
+use crate::core::msid::{participant_sid, track_sid};
 use crate::core::profile::Profile;
 
 /// A room as events tell of it.
@@ -111,7 +112,7 @@ fn participant(member: &Member, at: Duration, left: Option<LeaveReason>) -> Valu
 pub fn person(id: ParticipantId, profile: &Profile, grants: Grants, joined: Duration) -> Value {
     let sources: Vec<&str> = grants.publish.iter().map(source).collect();
     json!({
-        "sid": sid("PA_", &id.to_string()),
+        "sid": participant_sid(id),
         // Whoever came in without a token is nobody that a back end knows.
         "identity": profile.identity.clone().unwrap_or_else(|| id.to_string()),
         "name": profile.name,
@@ -133,7 +134,7 @@ pub fn person(id: ParticipantId, profile: &Profile, grants: Grants, joined: Dura
 /// Returns LiveKit's `TrackInfo` as far as it is known without what is sent.
 pub fn track(info: &TrackInfo) -> Value {
     json!({
-        "sid": sid("TR_", &info.track.to_string()),
+        "sid": track_sid(info.track),
         "type": match info.kind() {
             MediaKind::Audio => "AUDIO",
             MediaKind::Video => "VIDEO",
@@ -141,12 +142,6 @@ pub fn track(info: &TrackInfo) -> Value {
         "source": source(info.source),
         "muted": info.muted,
     })
-}
-
-/// Returns an id as LiveKit writes it: another prefix before the letters and digits of our own.
-fn sid(prefix: &str, id: &str) -> String {
-    let bare = id.split_once('-').map_or(id, |(_, bare)| bare);
-    format!("{prefix}{bare}")
 }
 
 /// Returns LiveKit's name of a source.

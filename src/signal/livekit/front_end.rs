@@ -326,10 +326,12 @@ impl LiveKitFrontEnd {
             ..welcome::join_response(ice_servers)
         };
         let mut reaction = say(&SignalResponse { join: Some(response), ..SignalResponse::default() });
+        // What comes on its data channels is in a format of its own.
+        reaction.demands.push(command(None, Command::ReadChannels));
         if let Some(offer) = self.first_offer.take() {
             // No time has passed since the allowance was full.
             let offered = self.offer_at_once(offer);
-            reaction.demands = offered.demands;
+            reaction.demands.extend(offered.demands);
             reaction.say.extend(offered.say);
             reaction.close = offered.close;
             reaction.refused = offered.refused;

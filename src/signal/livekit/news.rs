@@ -9,13 +9,17 @@ use super::messages::{
     SpeakerInfo, SpeakersChanged, StreamStateInfo, StreamStateUpdate, SubscribedCodec, SubscribedQuality,
     SubscribedQualityUpdate, SubscriptionResponse, numbers,
 };
-use super::reaction::{LiveKitReaction, encoded, ended, say, update};
+use super::packets::{self, Packet};
+use super::reaction::{LiveKitReaction, ask, encoded, ended, say, update};
 use super::tracks::quality_of;
 use super::welcome;
+use crate::core::command::Command;
+use crate::core::data::DataPayload;
 use crate::core::event::{Event, Speakers};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::msid::{participant_sid, track_sid};
 use crate::core::quality::Level;
+use crate::limits::TOPIC_CHARS_MAX;
 
 impl LiveKitFrontEnd {
     /// Takes an event that is no answer to anything that the client has asked.
@@ -58,6 +62,8 @@ impl LiveKitFrontEnd {
     /// The rest of [`news`](Self::news): what is not about who is there and what they publish.
     fn other_news(&mut self, event: &Event) -> LiveKitReaction {
         match event {
+            Event::FromChannel { label, bytes, .. } => self.pass_packet(label, bytes),
+            Event::Data { from, topic, payload, is_lossy } => self.hear(*from, (topic, payload, *is_lossy)),
             Event::CannotPublish { mid, .. } => {
                 self.tracks.unpublished(*mid).map(|track| say(&ended(track))).unwrap_or_default()
             }
@@ -102,6 +108,32 @@ impl LiveKitFrontEnd {
             }
             _ => LiveKitReaction::default(),
         }
+    }
+
+    /// Passes on what the client says on a data channel, to those whom it is for. Other channels than those of its library, and
+    /// what is no packet, are passed over.
+    fn pass_packet(&self, label: &str, bytes: &[u8]) -> LiveKitReaction {
+        let is_lossy = label == packets::LOSSY;
+        let packet = Packet::read(bytes).filter(|_| is_lossy || label == packets::RELIABLE);
+        let Some(Packet { to, topic, payload }) = packet else { return LiveKitReaction::default() };
+        let is_for_all = to.is_empty();
+        let to: Vec<ParticipantId> = to.iter().filter_map(|identity| self.people.id_of(identity)).collect();
+        // Those whom it is for may have left.
+        if to.is_empty() && !is_for_all {
+            return LiveKitReaction::default();
+        }
+        let topic = topic.chars().take(TOPIC_CHARS_MAX).collect();
+        ask(Command::Data { to: (!is_for_all).then_some(to), topic, payload, is_lossy })
+    }
+
+    /// Tells the client on a data channel what somebody has said.
+    fn hear(&self, from: ParticipantId, said: (&str, &DataPayload, bool)) -> LiveKitReaction {
+        let identity = self.people.identity(from).unwrap_or_default();
+        let Some(bytes) = packets::write(identity, participant_sid(from), said) else {
+            return LiveKitReaction::default();
+        };
+        let label = if said.2 { packets::LOSSY } else { packets::RELIABLE };
+        ask(Command::ToChannel { label: label.to_owned(), is_text: false, bytes })
     }
 
     /// Tells who speaks now and did not, or the other way round, or louder or less loud than before.

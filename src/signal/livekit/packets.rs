@@ -17,6 +17,7 @@ pub const LOSSY: &str = "_lossy";
 messages! {
     /// The parts of a packet that are read.
     DataPacket {
+        1 kind: i32,
         2 user: Option<UserPacket>,
         5 destination_identities: Vec<String>,
     }
@@ -58,13 +59,18 @@ impl Packet {
     }
 }
 
-/// Writes what a participant of that identity has said as a packet. Returns `None` if it is a packet that cannot be read.
-pub fn write(identity: &str, sid: &str, topic: &str, payload: &DataPayload) -> Option<Vec<u8>> {
-    let sender =
-        Sender { participant_identity: identity.to_owned(), participant_sid: sid.to_owned() }.encode_to_vec();
+/// Writes what a participant of that identity has said as a packet: the topic, what is said, and whether it may be lost. Returns
+/// `None` if it is a packet that cannot be read.
+pub fn write(
+    identity: &str,
+    sid: String,
+    (topic, payload, is_lossy): (&str, &DataPayload, bool),
+) -> Option<Vec<u8>> {
+    let sender = Sender { participant_identity: identity.to_owned(), participant_sid: sid }.encode_to_vec();
     let user = |payload: &[u8]| {
         let user = UserPacket { payload: payload.to_vec(), topic: topic.to_owned(), ..UserPacket::default() };
-        DataPacket { user: Some(user), ..DataPacket::default() }.encode_to_vec()
+        let kind = i32::from(is_lossy);
+        DataPacket { kind, user: Some(user), ..DataPacket::default() }.encode_to_vec()
     };
     let said = match payload {
         DataPayload::Json(text) => user(text.as_bytes()),
@@ -95,11 +101,12 @@ mod tests {
     #[test]
     fn what_an_application_says_is_for_everybody_and_has_its_true_sender() {
         let user = UserPacket { payload: b"hi".to_vec(), topic: "chat".into(), ..UserPacket::default() };
-        let packet = DataPacket { user: Some(user), destination_identities: vec!["ben".into()] };
+        let packet =
+            DataPacket { user: Some(user), destination_identities: vec!["ben".into()], ..Default::default() };
         let read = Packet::read(&packet.encode_to_vec()).expect("a packet");
         let said = DataPayload::Bytes((*b"hi").into());
         assert_eq!(read, Packet { to: vec!["ben".into()], topic: "chat".into(), payload: said.clone() });
-        let written = write("anna", "PA_1", "chat", &said).expect("a packet");
+        let written = write("anna", "PA_1".into(), ("chat", &said, true)).expect("a packet");
         let sender = Sender::decode(written.as_slice()).expect("a packet");
         assert_eq!((sender.participant_identity.as_str(), sender.participant_sid.as_str()), ("anna", "PA_1"));
         assert_eq!(Packet::read(&written).map(|packet| packet.payload), Some(said));
@@ -111,11 +118,12 @@ mod tests {
         let packet = [0x52, 2, 7, 8, 0x22, 3, b'e', b'v', b'e', 0x80, 0x01, 5];
         let read = Packet::read(&packet).expect("a packet");
         assert_eq!(read.payload, DataPayload::Packet(packet.into()));
-        let written = write("anna", "PA_1", "", &read.payload).expect("a packet");
+        let written = write("anna", "PA_1".into(), ("", &read.payload, false)).expect("a packet");
         assert!(written.starts_with(&[0x52, 2, 7, 8, 0x80, 0x01, 5]), "{written:x?}");
         assert_eq!(Sender::decode(written.as_slice()).expect("a packet").participant_identity, "anna");
         for nonsense in [&[0x52, 9][..], &[0xff; 12], &[0x0b]] {
-            assert_eq!(write("anna", "PA_1", "", &DataPayload::Packet(nonsense.into())), None);
+            let nonsense = DataPayload::Packet(nonsense.into());
+            assert_eq!(write("anna", "PA_1".into(), ("", &nonsense, false)), None);
         }
         assert_eq!(Packet::read(&[0x12, 9]), None);
     }

@@ -83,6 +83,17 @@ impl People {
         Some(person.told())
     }
 
+    /// Returns by what the client knows somebody.
+    pub fn identity(&self, id: ParticipantId) -> Option<&str> {
+        self.by_id.get(&id).map(|person| person.identity.as_str())
+    }
+
+    /// Returns who is known to the client by that.
+    pub fn id_of(&self, identity: &str) -> Option<ParticipantId> {
+        let mut people = self.by_id.iter();
+        people.find(|(_, person)| person.identity == identity).map(|(id, _)| *id)
+    }
+
     /// Returns how many there are.
     pub fn count(&self) -> usize {
         self.by_id.len()

@@ -10,6 +10,7 @@ use super::messages::{
 };
 use super::*;
 use crate::core::command::{Command, Layout, Source};
+use crate::core::data::DataPayload;
 use crate::core::event::{
     self, ClosingReason, Event, Joined, LeaveReason, Refusal, RefusalCode, SlotCounts, SlotInfo, SlotMap,
     Speaker, Speakers, TrackInfo,
@@ -186,9 +187,11 @@ fn who_joins_is_told_of_everybody_first_and_then_answered() {
     assert!(!join.subscriber_primary && join.fast_publish && join.ping_interval > 0);
     let [other] = join.other_participants.try_into().expect("one other");
     assert_eq!((other.identity.as_str(), other.tracks[0].sid.clone()), ("ben", track_sid(CAMERA)));
-    assert!(
-        matches!(commands(reaction).as_slice(), [Command::Offer { publications, .. }] if publications.is_empty())
-    );
+    let asked = commands(reaction);
+    let [Command::ReadChannels, Command::Offer { publications, .. }] = asked.as_slice() else {
+        panic!("{asked:?}");
+    };
+    assert!(publications.is_empty());
     let [answer] = anna.is_answered(&[("1", CAMERA)]).try_into().expect("one message");
     let answer = answer.answer.expect("it is the answer");
     assert_eq!((answer.id, answer.kind.as_str()), (9, "answer"));
@@ -365,4 +368,32 @@ fn who_wants_to_try_a_reconnect_is_told_to_reconnect() {
     let simulate = Some(SimulateScenario { leave_request_full_reconnect: true, ..Default::default() });
     let reaction = anna.says(&SignalRequest { simulate, ..Default::default() });
     assert_eq!(read(&reaction)[0].leave.as_ref().map(|leave| leave.action), Some(numbers::RECONNECT));
+}
+
+#[test]
+fn what_is_said_on_data_channels_goes_to_those_whom_it_is_for_with_its_true_sender() {
+    let mut anna = Client::in_a_room();
+    // user{payload "hi", topic "chat"}
+    let user = [0x12, 10, 0x12, 2, b'h', b'i', 0x22, 4, b'c', b'h', b'a', b't'];
+    let to = |identity: &[u8]| [&user[..], &[0x2a, identity.len() as u8], identity].concat();
+    let mut says = |label: &str, bytes: Vec<u8>| {
+        let event = Event::FromChannel { label: label.into(), is_text: false, bytes };
+        commands(anna.front_end.event(&event, &[]))
+    };
+    let said = DataPayload::Bytes((*b"hi").into());
+    let expected = |to: Option<Vec<ParticipantId>>, is_lossy| {
+        [Command::Data { to, topic: "chat".into(), payload: said.clone(), is_lossy }]
+    };
+    assert_eq!(says("_reliable", user.to_vec()), expected(None, false));
+    assert_eq!(says("_lossy", to(b"ben")), expected(Some(vec![BEN]), true));
+    assert!(says("_reliable", to(b"nobody")).is_empty(), "and not to everybody");
+    assert!(says("_data_track", user.to_vec()).is_empty() && says("_reliable", vec![0xff; 9]).is_empty());
+    let heard = Event::Data { from: BEN, topic: "chat".into(), payload: said.clone(), is_lossy: false };
+    let asked = commands(anna.front_end.event(&heard, &[]));
+    let [Command::ToChannel { label, is_text: false, bytes }] = asked.as_slice() else { panic!("{asked:?}") };
+    let text = String::from_utf8_lossy(bytes);
+    assert_eq!(label, "_reliable");
+    assert!(
+        ["hi", "chat", "ben"].iter().all(|word| text.contains(word)) && text.contains(&participant_sid(BEN))
+    );
 }

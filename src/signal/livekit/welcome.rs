@@ -7,6 +7,9 @@ use crate::signal::native;
 
 /// The version of LiveKit's signalling protocol that is spoken (`ServerInfo.protocol`).
 const PROTOCOL: i32 = 17;
+/// The version of LiveKit's own server for which clients take this one. Some look at it to tell what they may use: calls
+/// (RPC) from 1.8 on, and simulcast of codecs that have layers, which is not served, behind 1.13.6.
+const SERVER_VERSION: &str = "1.13.5";
 /// How often a client is to send a sign of life, in seconds.
 const PING_SECONDS: i32 = 5;
 /// After so many seconds without a sign of life of the server's a client connects anew.
@@ -28,7 +31,7 @@ pub fn room(id: &RoomId, state: &RoomState, people: usize) -> Room {
 /// Returns the part of the first message that is the same for everybody.
 pub fn join_response(ice_servers: &[native::IceServer]) -> JoinResponse {
     JoinResponse {
-        server_version: env!("CARGO_PKG_VERSION").to_owned(),
+        server_version: SERVER_VERSION.to_owned(),
         ice_servers: ice_servers.iter().map(ice_server).collect(),
         ping_timeout: PING_TIMEOUT_SECONDS,
         ping_interval: PING_SECONDS,
@@ -48,7 +51,7 @@ pub fn reconnect_response(ice_servers: &[native::IceServer]) -> ReconnectRespons
 }
 
 fn server_info() -> ServerInfo {
-    ServerInfo { version: env!("CARGO_PKG_VERSION").to_owned(), protocol: PROTOCOL }
+    ServerInfo { version: SERVER_VERSION.to_owned(), protocol: PROTOCOL }
 }
 
 fn ice_server(server: &native::IceServer) -> IceServer {

@@ -124,11 +124,7 @@ impl Story {
 
             Fact::Held(track, held) => self.held(at, index(track), *held)?,
             Fact::Late(late) => self.late(at, *late),
-            Fact::Woken { timer, was_due } => {
-                let (times, in_vain) = self.woken.entry(*timer).or_default();
-                *times += 1;
-                *in_vain += u64::from(!was_due);
-            }
+            Fact::Woken { timer, was_due } => self.woke(*timer, *was_due),
             Fact::Shedding(shedding) => self.shedding(at, *shedding),
             Fact::MediaLost(person) => self.media_lost(at, index(person)),
             Fact::MediaBack(person) => self.media_back(at, index(person)),
@@ -140,6 +136,12 @@ impl Story {
             }
         }
         Some(())
+    }
+
+    fn woke(&mut self, timer: Timer, was_due: bool) {
+        let (times, in_vain) = self.woken.entry(timer).or_default();
+        *times += 1;
+        *in_vain += u64::from(!was_due);
     }
 
     fn channels(&mut self, at: Time, person: usize, news: ChannelNews) {

@@ -53,13 +53,14 @@ export class Person {
     return this.#page.evaluate(task, { order: this.#joining(wishes), keys });
   }
 
-  #joining({ room, camera = {}, microphone = {}, rsaBits, token }) {
+  #joining({ room, camera = {}, microphone = {}, rsaBits, token, options }) {
     const identity = { rgb: COLOURS[this.colour], hz: this.hz };
     return {
       name: this.name,
       room,
       rsaBits,
       token,
+      options,
       camera: camera && { ...identity, ...camera },
       microphone: microphone && { ...identity, ...microphone },
     };

@@ -47,6 +47,7 @@
     lab.room = room;
     lab.find = trackOf;
     follow();
+    listen();
     await room.connect(location.origin.replace("http", "ws"), token ?? unsigned(name, id));
     if (microphone) await lab.publish({ source: "microphone", ...microphone });
     if (camera) await lab.publish({ source: "camera", ...camera });
@@ -76,15 +77,43 @@
     return muted ? track.mute() : track.unmute();
   };
 
+  /** The messages of others, in order. */
+  lab.messages = [];
+
+  const listen = () => {
+    const decoder = new TextDecoder();
+    room.on(livekit.RoomEvent.DataReceived, (payload, participant, kind, topic) =>
+      lab.messages.push({ from: participant?.name, topic, payload: decoder.decode(payload) }),
+    );
+    room.registerTextStreamHandler("stream", async (reader, { identity }) =>
+      lab.messages.push({ from: identity, topic: "stream", payload: await reader.readAll() }),
+    );
+    room.registerRpcMethod("greet", async ({ callerIdentity, payload }) => `${payload}, ${callerIdentity}`);
+  };
+
+  /** Sends text; `to` are identities. */
+  lab.say = ({ topic, payload, to, lossy = false }) => {
+    const options = { reliable: !lossy, topic, destinationIdentities: to };
+    return room.localParticipant.publishData(new TextEncoder().encode(payload), options);
+  };
+  lab.stream = (text) => room.localParticipant.sendText(text, { topic: "stream" });
+  lab.greet = (destinationIdentity, payload) =>
+    room.localParticipant.performRpc({ destinationIdentity, method: "greet", payload });
+
+  lab.setName = (name) => room.localParticipant.setName(name);
+  lab.simulate = (scenario) => room.simulateScenario(scenario);
+
   lab.leave = async () => {
     await room.disconnect();
     for (const { device } of published.values()) device.stop();
     published.clear();
   };
 
+  /** The encodings of an own track, and which of them are switched on. */
+  lab.encodings = (source) => published.get(source).publication.track.sender.getParameters().encodings;
+
   lab.ownId = () => room.localParticipant.sid;
   lab.roomState = () => room.state;
-  lab.disconnections = () => lab.connection;
 
   const participantNamed = (name) => [...room.remoteParticipants.values()].find((other) => other.name === name);
   const publicationOf = (key) => {

@@ -1,5 +1,6 @@
 // The unmodified client of LiveKit in our rooms, alone and beside our own.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { eventually } from "../harness/eventually.js";
 import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
 
@@ -7,6 +8,31 @@ const LIVEKIT = { sdk: "livekit" };
 const FIREFOX = { sdk: "livekit", browser: "firefox" };
 /** Firefox has no loopback candidates: the server must be reachable at an address of an interface too. */
 const EVERYWHERE = { host: "[::]" };
+
+const KEY = { id: "team", secret: "a-secret-that-only-the-back-end-has" };
+/** A server that needs tokens, as they are in earnest. */
+const GUARDED = { config: { auth: { mode: "token", keys: `${KEY.id}=${KEY.secret}` } } };
+
+/** A token as a back end makes it. */
+const token = (identity, video = {}) => {
+  const exp = Math.floor(Date.now() / 1000) + 600;
+  const grants = { roomJoin: true, room: "story", canUpdateOwnMetadata: true, ...video };
+  const claims = { iss: KEY.id, sub: identity, name: identity, exp, video: grants };
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
+  return `${signed}.${createHmac("sha256", KEY.secret).update(signed).digest("base64url")}`;
+};
+
+/** Enters by a token of their own. */
+const entersBy = (world, name, video, options = {}) =>
+  world.enters(name, { ...LIVEKIT, token: token(name, video), ...options });
+
+/** What `person` was told in that list of the page's, until all of `expected` is in it. */
+const isTold = (person, list, ...expected) =>
+  eventually(`${person.name} is told ${expected}`, async () => {
+    const told = await person.page.evaluate((list) => lab[list], list);
+    return expected.every((one) => told.includes(one)) || told;
+  });
 
 scenario("two people on LiveKit's client hear and see each other", async (world) => {
   const anna = await world.enters("Anna", LIVEKIT);
@@ -100,11 +126,97 @@ scenario("who comes in by the identity of somebody takes their place", async (wo
   const ben = await world.enters("Ben", LIVEKIT);
   await allSeeAndHearAll([anna, ben]);
   const again = await world.enters("Anna", { ...LIVEKIT, like: anna });
-  await eventually("the older Anna is told why she is out", async () => {
-    const told = await anna.page.evaluate(() => lab.disconnections());
-    return told.includes("disconnected DUPLICATE_IDENTITY") || told;
-  });
+  await isTold(anna, "connection", "disconnected DUPLICATE_IDENTITY");
   await allSeeAndHearAll([again, ben]);
+});
+
+scenario("messages, streams and calls of LiveKit's clients reach those whom they are for, also on ours", async (world) => {
+  const silent = { camera: null, microphone: null };
+  const anna = await world.enters("Anna", { ...LIVEKIT, ...silent });
+  const ben = await world.enters("Ben", { ...LIVEKIT, ...silent });
+  const cleo = await world.enters("Cleo", silent);
+  await Promise.all([ben, cleo].map((other) => anna.isToldOf(other, "connected")));
+  await anna.says("chat", "to all");
+  await anna.says("secret", "to Ben", { to: ["Ben"] });
+  await anna.says("chat", "what is late", { lossy: true });
+  await anna.page.evaluate(() => lab.stream("word by word"));
+  await ben.isTold({ from: "Anna", topic: "chat", payload: "to all" });
+  await ben.isTold({ from: "Anna", topic: "secret", payload: "to Ben" });
+  await ben.isTold({ from: "Anna", topic: "chat", payload: "what is late" });
+  await ben.isTold({ from: "Anna", topic: "stream", payload: "word by word" });
+  await eventually("Cleo gets what is for her", async () => (await cleo.messages("chat")).length === 2);
+  assert.deepEqual(await cleo.messages("secret"), []);
+  await cleo.says("chat", "from Cleo");
+  for (const other of [anna, ben]) await other.isTold({ from: "Cleo", topic: "chat", payload: '"from Cleo"' });
+  assert.equal(await anna.page.evaluate(() => lab.greet("Ben", "hello")), "hello, Anna");
+});
+
+scenario(
+  "who loses their signalling comes back by their token, and who has to begin anew does so by themselves",
+  async (world) => {
+    const anna = await entersBy(world, "Anna");
+    const ben = await entersBy(world, "Ben");
+    await allSeeAndHearAll([anna, ben]);
+    const before = await anna.id();
+    await anna.page.evaluate(() => lab.simulate("signal-reconnect"));
+    await isTold(anna, "connection", "SignalReconnecting", "Reconnected");
+    assert.equal(await anna.id(), before);
+    await allSeeAndHearAll([anna, ben]);
+    await anna.mutes("camera");
+    await ben.isToldOfTrack(anna, "camera", { muted: true });
+    await anna.unmutes("camera");
+    await ben.sees(anna);
+    await anna.page.evaluate(() => lab.simulate("full-reconnect"));
+    await isTold(anna, "connection", "Reconnecting");
+    await eventually("Anna is somebody new", async () => (await anna.id()) !== before);
+    await allSeeAndHearAll([anna, ben]);
+  },
+  GUARDED,
+);
+
+scenario(
+  "who may only listen publishes nothing, who may change their name does, and who is wrong stays out",
+  async (world) => {
+    const anna = await entersBy(world, "Anna");
+    const ben = await entersBy(world, "Ben", { canPublish: false }, { camera: null, microphone: null });
+    await ben.seesAndHears(anna);
+    const refused = await ben.page.evaluate(async () => {
+      const { track } = lab.camera({ rgb: [0, 0, 0] });
+      return lab.room.localParticipant.publishTrack(track).then(() => "published", ({ name }) => name);
+    });
+    assert.equal(refused, "PublishTrackError");
+    await anna.page.evaluate(() => lab.setName("Anna Berg"));
+    await ben.isToldOf({ name: "Anna Berg" }, "connected");
+    const eve = await world.arrives("Eve", LIVEKIT);
+    const order = { name: "Eve", room: world.room, token: `${token("Eve")}x` };
+    const stays = await eve.page.evaluate((order) => lab.join(order).then(() => "in", ({ status }) => status), order);
+    assert.equal(stays, 401);
+    const removed = (await world.server.room(world.room)).participants.find(({ identity }) => identity === "Ben");
+    const address = `${world.server.origin}/admin/v1/rooms/${world.room}/participants/${removed.participantId}`;
+    await fetch(address, { method: "DELETE", headers: { connection: "close" } });
+    await isTold(ben, "connection", "disconnected PARTICIPANT_REMOVED");
+  },
+  GUARDED,
+);
+
+scenario("a simulcast of LiveKit's client is shown in the size that a tile needs, and only that is sent", async (world) => {
+  const camera = { simulcast: true, width: 1280, height: 720, fps: 12 };
+  const options = { dynacast: true };
+  const anna = await world.enters("Anna", { ...LIVEKIT, camera, microphone: null, options });
+  const ben = await world.enters("Ben", { camera: null, microphone: null });
+  await ben.isToldOfTrack(anna, "camera", { status: "live" });
+  for (const [height, width] of [
+    [720, 1280],
+    [180, 320],
+  ]) {
+    await ben.showsInTile(anna, height);
+    await ben.getsWidth(anna, width);
+    await ben.sees(anna);
+  }
+  await eventually("Anna sends the smallest one alone", async () => {
+    const sent = await anna.page.evaluate(() => lab.encodings("camera"));
+    return sent.filter(({ active }) => active).map(({ rid }) => rid).join() === "q" || sent;
+  });
 });
 
 scenario(
