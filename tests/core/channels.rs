@@ -213,11 +213,8 @@ fn without_the_setting_no_channel_opens_and_all_else_is_as_before() {
     let mut world = World::with(|settings| settings.data_channels = false);
     let anna = world.join("standup", "Anna");
     world.publish(anna, 2, &[Microphone]);
-    let mut changes = world.clients[anna].rtc.sdp_api();
-    changes.add_channel_with_config(framed("reliable"));
-    let (offer, _) = changes.apply().expect("something changed");
-    let command = Command::Offer { sdp: offer.to_sdp_string(), publications: Vec::new() };
-    world.command(anna, command);
+    world.want_channel(anna, framed("reliable"));
+    run(&mut world, 300);
     let answer = world.clients[anna].events.iter().rev().find_map(|event| match event {
         Event::Answer { sdp, .. } => Some(sdp.clone()),
         _ => None,

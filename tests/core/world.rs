@@ -528,14 +528,19 @@ impl World {
         self.offer(client, &offer.to_sdp_string(), pending);
     }
 
-    /// A client opens a data channel.
-    pub fn open_channel(&mut self, client: usize, config: ChannelConfig) {
-        let label = config.label.clone();
+    /// A client wants a data channel, and offers it if it has none yet.
+    pub fn want_channel(&mut self, client: usize, config: ChannelConfig) {
         let mut changes = self.clients[client].rtc.sdp_api();
         changes.add_channel_with_config(config);
         if let Some((offer, pending)) = changes.apply() {
             self.offer(client, &offer.to_sdp_string(), pending);
         }
+    }
+
+    /// A client opens a data channel.
+    pub fn open_channel(&mut self, client: usize, config: ChannelConfig) {
+        let label = config.label.clone();
+        self.want_channel(client, config);
         self.until("the channel is open", |world| {
             world.clients[client].channels.iter().any(|(_, other)| *other == label)
         });
