@@ -117,6 +117,18 @@ fn add_totals(page: &mut Page, totals: &Totals) {
         "From putting a track into a slot until its first packet went out",
         first.collect::<Vec<_>>(),
     );
+    add_handshakes(page, totals);
+    add_egress(page, &totals.egress);
+    for (name, unit, help, of) in STREAM_FAMILIES {
+        let samples = totals.streams.iter();
+        let samples =
+            samples.map(|(class, counters)| labelled(class_labels(class), Value::Counter(of(counters))));
+        page.add(name, unit, help, samples);
+    }
+}
+
+/// Adds how handshakes ended, and how long it took until media could flow.
+fn add_handshakes(page: &mut Page, totals: &Totals) {
     let handshakes = [
         ("done", totals.handshakes_done),
         ("failed", totals.handshakes_failed),
@@ -126,13 +138,6 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     add_channels(page, totals);
     let times = histogram(&totals.setup_times);
     page.one("strait_media_setup", Some(Unit::Seconds), "From joining until media can flow", times);
-    add_egress(page, &totals.egress);
-    for (name, unit, help, of) in STREAM_FAMILIES {
-        let samples = totals.streams.iter();
-        let samples =
-            samples.map(|(class, counters)| labelled(class_labels(class), Value::Counter(of(counters))));
-        page.add(name, unit, help, samples);
-    }
 }
 
 /// Adds what was lost on data channels.
