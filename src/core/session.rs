@@ -463,6 +463,8 @@ impl Session {
             }
             DtlsEvent::Connected => self.handshake_done = true,
             DtlsEvent::Closed(end) => self.dtls_end = Some(end.clone()),
+            // Nothing else may leave for a client by this way.
+            DtlsEvent::Packet(bytes) if classify(bytes) != DatagramKind::Dtls => return,
             DtlsEvent::Packet(bytes) if self.handshake_done && self.alive => {
                 self.effects.push(Effect::Dtls { to: None, bytes: std::mem::take(bytes) });
                 is_for_engine = false;

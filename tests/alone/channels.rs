@@ -31,7 +31,7 @@ impl Pair {
     fn connected() -> Self {
         let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::new()), None);
         let mut config = ClientConfig::new();
-        config.transport = Arc::new(TransportConfig::default().with_max_receive_message_size(1 << 20));
+        config.transport = Arc::new(TransportConfig::default().with_max_send_message_size(1 << 20));
         let remote = SocketAddr::from(([10, 0, 0, 1], 5000));
         let (handle, client) = endpoint.connect(config, remote).expect("an association");
         let server = Association::new(&Shared::new(1200));
