@@ -44,7 +44,7 @@ use crate::core::room_options::{RecordingPolicy, RoomChange};
 use crate::core::timers::STOOD_STILL;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
-use crate::signal::native::{Close, refusals};
+use crate::signal::native::{self, Close, refusals};
 
 /// Readiness events taken from the kernel at a time.
 const EVENTS_PER_PASS: usize = 1024;
@@ -570,8 +570,8 @@ impl EventLoop {
 
     /// Refuses a join or a resume, because there were too many of its address, or nothing lets its sender in.
     fn refuse_join(&mut self, now: Instant, connection: ConnectionId, refused: (Option<RequestId>, Refusal)) {
-        let Self { front, shard, candidates, .. } = self;
-        let mut reach = Reach { candidates, turn_server: &shard.turn_server };
+        let Self { front, shard, candidates, ledger, .. } = self;
+        let mut reach = Reach { candidates, turn_server: &shard.turn_server, ledger };
         // Whoever is cut for it may be in a room by this connection.
         if let Some(demand) = front.refuse_join(now, connection, refused, &mut reach) {
             self.feed_demand(now, connection, demand);
@@ -644,8 +644,12 @@ impl EventLoop {
 
     /// Hands an event to the front end of a connection.
     fn deliver(&mut self, now: Instant, id: ConnectionId, event: &Event) {
-        let Self { front, shard, candidates, .. } = self;
-        let mut reach = Reach { candidates, turn_server: &shard.turn_server };
+        let Self { front, shard, candidates, ledger, .. } = self;
+        // The room may have begun with this event.
+        if native::entered(event).is_some() {
+            ledger.collect(&mut shard.sfu);
+        }
+        let mut reach = Reach { candidates, turn_server: &shard.turn_server, ledger };
         front.deliver(now, id, event, &mut reach);
     }
 

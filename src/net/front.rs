@@ -29,6 +29,7 @@ use super::http::client::Client as HttpClient;
 use super::http::message::{Request, Response};
 use super::http::{cors, origin, plain_http};
 use super::identity_rates::IdentityRates;
+use super::ledger::Ledger;
 use super::operator::admin;
 use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
@@ -45,6 +46,7 @@ use crate::core::grants::Grants;
 use crate::core::ids::{ConnectionId, ParticipantId, RequestId, RoomId};
 use crate::core::profile::Profile;
 use crate::signal::allowance::Allowance;
+use crate::signal::livekit::LiveKitFacts;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
 use crate::signal::{Demand, Ticket};
 
@@ -79,6 +81,8 @@ pub struct Reach<'a> {
     pub candidates: &'a mut Candidates,
     /// The embedded TURN server, which makes the credentials for itself.
     pub turn_server: &'a TurnServer,
+    /// What is known of rooms.
+    pub ledger: &'a Ledger,
 }
 
 /// Clients' connections, and the front ends that serve them.
@@ -609,7 +613,9 @@ impl Front {
             _ => {}
         }
         if let Client::LiveKit(front_end) = &mut socket.client {
-            let reaction = front_end.event(event, &ice_servers);
+            let room = entered_room(event).and_then(|room| reach.ledger.room(room));
+            let room_sid = room.map(|room| room.sid.as_str()).unwrap_or_default();
+            let reaction = front_end.event(event, LiveKitFacts { ice_servers: &ice_servers, room_sid });
             return self.deliver_to_livekit(now, (id, place), reaction);
         }
         let server = ServerFacts { ice_servers: &ice_servers, is_self_signed, is_open };
@@ -692,6 +698,15 @@ impl Front {
             debug!(connection = id.0, "signalling connection lost");
         }
         demand
+    }
+}
+
+/// Returns the room that somebody comes into by an event, also if they come back.
+fn entered_room(event: &Event) -> Option<&RoomId> {
+    match event {
+        Event::Joined(_, joined) => Some(&joined.room),
+        Event::Resumed(_, resumed) => Some(&resumed.joined.room),
+        _ => None,
     }
 }
 

@@ -19,7 +19,7 @@ mod sections;
 mod tracks;
 mod welcome;
 
-pub use front_end::LiveKitFrontEnd;
+pub use front_end::{LiveKitFacts, LiveKitFrontEnd};
 pub use join::JoinAsked;
 pub use reaction::LiveKitReaction;
 

@@ -40,6 +40,17 @@ pub(super) struct Me {
     pub(super) profile: Profile,
     pub(super) grants: Grants,
     pub(super) room: RoomId,
+    /// The id of this room, which no later room of the same name has.
+    pub(super) room_sid: String,
+}
+
+/// What only the server knows when a client comes in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LiveKitFacts<'a> {
+    /// The ICE servers for this client.
+    pub ice_servers: &'a [IceServer],
+    /// The id of this room, as webhooks and the room service have it.
+    pub room_sid: &'a str,
 }
 
 /// One client of LiveKit's protocol.
@@ -250,11 +261,11 @@ impl LiveKitFrontEnd {
         }
     }
 
-    /// Takes one of the core's events. `ice_servers` go into the reply to a join.
-    pub fn event(&mut self, event: &Event, ice_servers: &[IceServer]) -> LiveKitReaction {
+    /// Takes one of the core's events. `facts` go into the reply to a join.
+    pub fn event(&mut self, event: &Event, facts: LiveKitFacts<'_>) -> LiveKitReaction {
         match event {
-            Event::Joined(_, joined) => self.joined(joined, ice_servers),
-            Event::Resumed(_, resumed) => self.resumed(resumed, ice_servers),
+            Event::Joined(_, joined) => self.joined(joined, facts),
+            Event::Resumed(_, resumed) => self.resumed(resumed, facts),
             // Nobody can wait in this protocol: its clients give up after five seconds without an answer.
             Event::Waiting(_) => {
                 let message = "somebody has to let you in, and this protocol has no way to wait for that";
@@ -291,7 +302,7 @@ impl LiveKitFrontEnd {
     }
 
     /// Notes who the client is and who else is there. Returns what is told of these.
-    fn enter(&mut self, joined: &Joined) -> Vec<ParticipantInfo> {
+    fn enter(&mut self, joined: &Joined, room_sid: &str) -> Vec<ParticipantInfo> {
         let identity = joined.profile.identity.clone().unwrap_or_else(|| joined.participant.to_string());
         let others = self.people.replace(&identity, &joined.participants);
         self.me = Some(Me {
@@ -300,30 +311,31 @@ impl LiveKitFrontEnd {
             profile: joined.profile.clone(),
             grants: joined.grants,
             room: joined.room.clone(),
+            room_sid: room_sid.to_owned(),
         });
         others
     }
 
     /// Welcomes a client that has come back. It offers again by itself, and is told everything, because some clients take for
     /// gone who is not named.
-    fn resumed(&mut self, resumed: &Resumed, ice_servers: &[IceServer]) -> LiveKitReaction {
+    fn resumed(&mut self, resumed: &Resumed, facts: LiveKitFacts<'_>) -> LiveKitReaction {
         self.resumes = None;
         self.tracks.restore(&resumed.publications);
-        let mut everybody = self.enter(&resumed.joined);
+        let mut everybody = self.enter(&resumed.joined, facts.room_sid);
         everybody.extend(self.my_info());
-        let reconnect = Some(welcome::reconnect_response(ice_servers));
+        let reconnect = Some(welcome::reconnect_response(facts.ice_servers));
         let mut reaction = say(&SignalResponse { reconnect, ..SignalResponse::default() });
         reaction.say.push(encoded(&update(everybody)));
         reaction
     }
 
-    fn joined(&mut self, joined: &Joined, ice_servers: &[IceServer]) -> LiveKitReaction {
-        let others = self.enter(joined);
+    fn joined(&mut self, joined: &Joined, facts: LiveKitFacts<'_>) -> LiveKitReaction {
+        let others = self.enter(joined, facts.room_sid);
         let response = JoinResponse {
-            room: Some(welcome::room(&joined.room, &joined.room_state, others.len() + 1)),
+            room: Some(welcome::room((facts.room_sid, &joined.room), &joined.room_state, others.len() + 1)),
             participant: self.my_info(),
             other_participants: others,
-            ..welcome::join_response(ice_servers)
+            ..welcome::join_response(facts.ice_servers)
         };
         let mut reaction = say(&SignalResponse { join: Some(response), ..SignalResponse::default() });
         // What comes on its data channels is in a format of its own.

@@ -80,7 +80,7 @@ impl LiveKitFrontEnd {
             }
             Event::RoomUpdated(state) => {
                 let Some(me) = &self.me else { return LiveKitReaction::default() };
-                let room = Some(welcome::room(&me.room, state, self.people.count() + 1));
+                let room = Some(welcome::room((&me.room_sid, &me.room), state, self.people.count() + 1));
                 say(&SignalResponse { room_update: Some(RoomUpdate { room }), ..SignalResponse::default() })
             }
             Event::CannotReceive { track, .. } => {

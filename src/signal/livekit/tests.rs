@@ -30,6 +30,7 @@ const LIMITS: Limits = Limits {
     offers_per_second: 2,
     offers_burst: 3,
 };
+const FACTS: LiveKitFacts<'static> = LiveKitFacts { ice_servers: &[], room_sid: "RM_abc" };
 const ANNA: ParticipantId = ParticipantId(1);
 const BEN: ParticipantId = ParticipantId(2);
 const CAMERA: TrackId = TrackId(30);
@@ -115,7 +116,7 @@ impl Client {
     }
 
     fn told(&mut self, event: &Event) -> Vec<SignalResponse> {
-        read(&self.front_end.event(event, &[]))
+        read(&self.front_end.event(event, FACTS))
     }
 
     fn asks(&mut self, request: &SignalRequest) -> Vec<Command> {
@@ -177,7 +178,7 @@ fn who_joins_is_told_of_everybody_first_and_then_answered() {
     let mut anna =
         Client::with(JoinAsked { auto_subscribe: true, offer: Some(first), ..JoinAsked::default() });
     assert!(!anna.front_end.has_joined());
-    let reaction = anna.front_end.event(&joined(), &[]);
+    let reaction = anna.front_end.event(&joined(), FACTS);
     let [welcome] = read(&reaction).try_into().expect("one message");
     let join = welcome.join.expect("it is the welcome");
     let me = join.participant.expect("she is told of herself");
@@ -314,7 +315,7 @@ fn each_end_has_its_reason() {
         (LeaveReason::RoomClosed, 5, numbers::DISCONNECT, Close::Normal),
     ] {
         let mut anna = Client::in_a_room();
-        let reaction = anna.front_end.event(&Event::Closing(ClosingReason::Gone(reason)), &[]);
+        let reaction = anna.front_end.event(&Event::Closing(ClosingReason::Gone(reason)), FACTS);
         let leave = read(&reaction)[0].leave.clone().expect("she is told to leave");
         assert_eq!((leave.reason, leave.action, reaction.close), (number, action, Some(close)));
         assert_eq!(anna.front_end.lost(), None, "the core knows it");
@@ -378,7 +379,7 @@ fn what_is_said_on_data_channels_goes_to_those_whom_it_is_for_with_its_true_send
     let to = |identity: &[u8]| [&user[..], &[0x2a, identity.len() as u8], identity].concat();
     let mut says = |label: &str, bytes: Vec<u8>| {
         let event = Event::FromChannel { label: label.into(), is_text: false, bytes };
-        commands(anna.front_end.event(&event, &[]))
+        commands(anna.front_end.event(&event, FACTS))
     };
     let said = DataPayload::Bytes((*b"hi").into());
     let expected = |to: Option<Vec<ParticipantId>>, is_lossy| {
@@ -389,7 +390,7 @@ fn what_is_said_on_data_channels_goes_to_those_whom_it_is_for_with_its_true_send
     assert!(says("_reliable", to(b"nobody")).is_empty(), "and not to everybody");
     assert!(says("_data_track", user.to_vec()).is_empty() && says("_reliable", vec![0xff; 9]).is_empty());
     let heard = Event::Data { from: BEN, topic: "chat".into(), payload: said.clone(), is_lossy: false };
-    let asked = commands(anna.front_end.event(&heard, &[]));
+    let asked = commands(anna.front_end.event(&heard, FACTS));
     let [Command::ToChannel { label, is_text: false, bytes }] = asked.as_slice() else { panic!("{asked:?}") };
     let text = String::from_utf8_lossy(bytes);
     assert_eq!(label, "_reliable");

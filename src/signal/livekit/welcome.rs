@@ -17,11 +17,11 @@ const PING_TIMEOUT_SECONDS: i32 = 15;
 /// What may be published: the codecs that are forwarded.
 const CODECS: [&str; 6] = ["audio/opus", "audio/red", "video/VP8", "video/H264", "video/VP9", "video/AV1"];
 
-/// Returns what is told of a room with so many people in it.
-pub fn room(id: &RoomId, state: &RoomState, people: usize) -> Room {
+/// Returns what is told of a room with so many people in it, by its id and its name.
+pub fn room((sid, name): (&str, &RoomId), state: &RoomState, people: usize) -> Room {
     Room {
-        sid: format!("RM_{id}"),
-        name: id.to_string(),
+        sid: sid.to_owned(),
+        name: name.to_string(),
         metadata: state.metadata.clone(),
         num_participants: u32::try_from(people).unwrap_or(u32::MAX),
         ..Room::default()
