@@ -7,7 +7,7 @@ import { StraitError } from './errors.js';
 
 /**
  * @typedef {object} Message
- * @property {string} from
+ * @property {string | null} from `null` for what the application's back end says
  * @property {string} topic
  * @property {unknown} payload
  */
@@ -67,8 +67,8 @@ export function readFrame(frame) {
   const [kind, ids = 0] = frame;
   const topicAt = 2 + ids * ID_BYTES + 1;
   const payloadAt = topicAt + (frame[topicAt - 1] ?? 0);
-  if (ids !== 1 || frame.length < payloadAt) return null;
-  const from = text.decode(frame.subarray(2, topicAt - 1));
+  if (ids > 1 || frame.length < payloadAt) return null;
+  const from = ids ? text.decode(frame.subarray(2, topicAt - 1)) : null;
   const topic = text.decode(frame.subarray(topicAt, payloadAt));
   const said = frame.slice(payloadAt);
   if (kind === BYTES_KIND) return { from, topic, payload: said };

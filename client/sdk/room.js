@@ -58,7 +58,7 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {{participant: Participant, track: Track}} track-added
  * @property {{participant: Participant, track: Track}} track-removed
  * @property {{participant: Participant, track: Track}} track-changed
- * @property {{from: string, participant: Participant | null, topic: string, payload: unknown}} data somebody's message;
+ * @property {{from: string | null, participant: Participant | null, topic: string, payload: unknown}} data somebody's message;
  *   bytes are a `Uint8Array`
  * @property {{dominant: Participant | null, speakers: {participant: Participant, level: number}[]}} speakers who speaks, as
  *   the server hears it, whoever speaks most first; levels in dBov
@@ -755,7 +755,7 @@ export class Room extends Emitter {
 
   /** @param {Message} message */
   #onData(message) {
-    this.emit('data', { ...message, participant: this.participants.get(message.from) ?? null });
+    this.emit('data', { ...message, participant: this.participants.get(message.from ?? '') ?? null });
   }
 
   /** @param {unknown} error */

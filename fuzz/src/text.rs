@@ -175,6 +175,7 @@ fn moderation_text(moderation: &Moderation) -> (&'static str, Value) {
         Moderation::Admit(id) => ("admit", json!({"participantId": id.to_string()})),
         Moderation::TurnAway(id) => ("turn-away", json!({"participantId": id.to_string()})),
         Moderation::End => ("end-call", json!({})),
+        Moderation::Subscribe { .. } | Moderation::Say { .. } => panic!("this protocol has no such message"),
         Moderation::UpdateProfile(..) => unreachable!("clients change their own profiles alone"),
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A frame has a byte that says what the payload is; the number of ids, and the ids, each of 15 characters; the length
 //! of the topic, and the topic; and the payload. The ids are those of the recipients, none for everybody, or that of
-//! the sender in a frame from the server.
+//! the sender in a frame from the server, none if that is a back end.
 
 use serde::{Deserialize, Serialize};
 
@@ -81,15 +81,17 @@ impl Frame {
 
 /// Writes the frame of a message for its recipients. Returns `None` for what is not said in frames, or does not fit into
 /// a message.
-pub fn write_frame(from: ParticipantId, topic: &str, payload: &DataPayload) -> Option<Vec<u8>> {
+pub fn write_frame(from: Option<ParticipantId>, topic: &str, payload: &DataPayload) -> Option<Vec<u8>> {
     let (kind, payload) = match payload {
         DataPayload::Json(text) => (JSON, text.as_bytes()),
         DataPayload::Bytes(bytes) => (BYTES, &**bytes),
         DataPayload::Packet(_) => return None,
     };
     let mut frame = Vec::with_capacity(3 + ID_BYTES + topic.len() + payload.len());
-    frame.extend_from_slice(&[kind, 1]);
-    frame.extend_from_slice(from.to_string().as_bytes());
+    frame.extend_from_slice(&[kind, u8::from(from.is_some())]);
+    if let Some(from) = from {
+        frame.extend_from_slice(from.to_string().as_bytes());
+    }
     frame.push(u8::try_from(topic.len()).ok()?);
     frame.extend_from_slice(topic.as_bytes());
     frame.extend_from_slice(payload);
@@ -105,7 +107,7 @@ mod tests {
     #[test]
     fn a_frame_says_what_was_said_to_whom() {
         let said = DataPayload::Bytes([1, 2, 3].into());
-        let frame = write_frame(ANNA, "points", &said).expect("a frame");
+        let frame = write_frame(Some(ANNA), "points", &said).expect("a frame");
         let read = Frame { to: Some(vec![ANNA]), topic: "points".into(), payload: said };
         assert_eq!(Frame::read(&frame), Some(read));
         let to_all = b"\x00\x00\x04chat\"hello\"";
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_or_unreadable_says_nothing() {
-        let frame = write_frame(ANNA, "chat", &"1".into()).expect("a frame");
+        let frame = write_frame(Some(ANNA), "chat", &"1".into()).expect("a frame");
         for length in 0..frame.len() - 1 {
             assert_eq!(Frame::read(&frame[..length]), None, "{length}");
         }
@@ -123,6 +125,6 @@ mod tests {
         assert_eq!(Frame::read(b"\x00\x00\x00\"x\""), None, "no topic");
         assert_eq!(Frame::read(b"\x00\x00\x04chat\xff"), None, "not UTF-8");
         assert_eq!(Frame::read(b"\x00\x01p-zzzzzzzzzzzzz\x01x1"), None, "no such id");
-        assert_eq!(write_frame(ANNA, "x", &DataPayload::Packet([1].into())), None);
+        assert_eq!(write_frame(Some(ANNA), "x", &DataPayload::Packet([1].into())), None);
     }
 }

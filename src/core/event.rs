@@ -427,10 +427,10 @@ pub enum Event {
         /// Why not, in words.
         reason: String,
     },
-    /// A message from somebody in the room.
+    /// A message from somebody in the room, or from a back end.
     Data {
-        /// The participant who sent it.
-        from: ParticipantId,
+        /// The participant who sent it; `None` if it was a back end.
+        from: Option<ParticipantId>,
         /// The topic, as the sender named it.
         topic: String,
         /// What was sent.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::data::DataPayload;
 use super::grants::{Grants, Sources};
 use super::ids::{ParticipantId, TrackId};
 use super::profile::ProfileChange;
@@ -92,6 +93,26 @@ pub enum Moderation {
     Configure(RoomChange),
     /// End the call for everybody.
     End,
+    /// Subscribe somebody to tracks, or take these from them. Back ends alone ask for it.
+    Subscribe {
+        /// Who is to receive them.
+        target: Target,
+        /// The tracks, all of them others'.
+        tracks: Vec<TrackId>,
+        /// Whether they are to be received from now on, or no more.
+        is_wanted: bool,
+    },
+    /// Tell people something, in nobody's name. Back ends alone ask for it.
+    Say {
+        /// Whom; empty for everybody.
+        to: Vec<Target>,
+        /// A word by which the recipients know what it is about.
+        topic: String,
+        /// What is said.
+        payload: DataPayload,
+        /// Whether it may rather be lost than come late.
+        is_lossy: bool,
+    },
 }
 
 impl Moderation {
@@ -109,6 +130,9 @@ impl Moderation {
             Self::TurnAway(_) => "turn-away",
             Self::Configure(_) => "configure",
             Self::End => "end-call",
+            Self::Subscribe { is_wanted: true, .. } => "subscribe",
+            Self::Subscribe { .. } => "unsubscribe",
+            Self::Say { .. } => "say",
         }
     }
 }

@@ -182,7 +182,8 @@ impl Call {
             | Asked::Remove(room, _)
             | Asked::Mute(room, ..)
             | Asked::Update(room, ..)
-            | Asked::UpdateRoom(room, _) => json!({"room": room.as_str()}),
+            | Asked::UpdateRoom(room, _)
+            | Asked::Do(room, _) => json!({"room": room.as_str()}),
             Asked::Rooms(_) | Asked::Participants(_) | Asked::Participant(..) => Value::Null,
         }
     }
@@ -212,6 +213,7 @@ impl Call {
             Asked::Remove(room, who) => shard.operate(now, room, Moderation::Remove(who.clone())),
             Asked::Mute(room, _, track) => shard.operate(now, room, Moderation::Mute(*track)),
             Asked::UpdateRoom(room, moderation) => shard.operate(now, room, moderation.clone()),
+            Asked::Do(room, moderation) => shard.operate(now, room, (**moderation).clone()),
             Asked::Update(room, _, moderations) => {
                 moderations.iter().try_for_each(|moderation| shard.operate(now, room, moderation.clone()))
             }
@@ -230,7 +232,7 @@ impl Call {
                 answers::participant(view, room, who)
             }
             Asked::Mute(room, who, track) => answers::track(view, room, who, *track),
-            Asked::EndRoom(_) | Asked::Remove(..) => Ok(json!({})),
+            Asked::EndRoom(_) | Asked::Remove(..) | Asked::Do(..) => Ok(json!({})),
         });
         match (told, self.form) {
             (Err(refused), _) => refused.response(),

@@ -63,10 +63,10 @@ fn a_message_reaches_channels_as_a_frame_and_others_by_signalling() {
     world.say(0, "reliable", true, &frame(None, "chat", "\"hello\""));
     run(&mut world, 500);
     let anna = id(&world, 0);
-    let expected = write_frame(anna, "chat", &"\"hello\"".into()).expect("a frame");
+    let expected = write_frame(Some(anna), "chat", &"\"hello\"".into()).expect("a frame");
     assert_eq!(world.clients[1].heard, [("reliable".to_owned(), expected)]);
     let event =
-        Event::Data { from: anna, topic: "chat".into(), payload: "\"hello\"".into(), is_lossy: false };
+        Event::Data { from: Some(anna), topic: "chat".into(), payload: "\"hello\"".into(), is_lossy: false };
     assert_eq!(told(&world, 2), [&event]);
     assert!(world.clients[0].heard.is_empty() && told(&world, 0).is_empty(), "not to oneself");
     assert!(told(&world, 1).is_empty(), "and nobody twice");

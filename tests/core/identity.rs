@@ -176,8 +176,8 @@ fn nobody_hears_of_whoever_is_hidden_and_they_see_everything() {
             | Event::ParticipantMediaLost(of)
             | Event::ParticipantLeft(of, _)
             | Event::ParticipantUpdated(of, ..)
-            | Event::Quality(of, _)
-            | Event::Data { from: of, .. } => *of == id,
+            | Event::Quality(of, _) => *of == id,
+            Event::Data { from, .. } => *from == Some(id),
             _ => false,
         };
         assert_eq!(world.clients[person].events.iter().find(names_them), None);

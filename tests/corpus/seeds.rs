@@ -93,6 +93,22 @@ fn livekit() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// Requests to LiveKit's room service: a name, a method, the type of the body, and the body.
+const ROOM_SERVICE: [(&str, &str, &str, &[u8]); 2] = [
+    (
+        "room-service",
+        "UpdateParticipant",
+        "application/protobuf",
+        b"\x0a\x07standup\x12\x04anna\x22\x06\x08\x01\x4a\x02\x02\x01\x32\x0c\x0a\x04hand\x12\x04high",
+    ),
+    (
+        "room-service-json",
+        "SendData",
+        "application/json",
+        br#"{"room": "standup", "data": "aGVsbG8=", "destinationIdentities": ["anna"], "kind": "LOSSY"}"#,
+    ),
+];
+
 /// All seeds.
 pub fn all() -> Vec<Seed> {
     let mut seeds = Vec::new();
@@ -127,6 +143,13 @@ pub fn all() -> Vec<Seed> {
     }
     for (name, text) in REQUESTS {
         add("http", name, text.replace('\n', "\r\n").into());
+    }
+    for (name, method, kind, body) in ROOM_SERVICE {
+        let head = format!(
+            "POST /twirp/livekit.RoomService/{method} HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\n"
+        );
+        let length = format!("Content-Length: {}\r\n\r\n", body.len());
+        add("http", name, [head.as_bytes(), length.as_bytes(), body].concat());
     }
     for (name, stream) in openings() {
         add("tcp_stream", name, stream);

@@ -34,6 +34,7 @@ async def ask(url, key, secret, room, identity):
         changed = await service.update_participant(
             api.UpdateParticipantRequest(room=room, identity=identity, name="Ben", attributes={"hand": "up"})
         )
+        await service.send_data(api.SendDataRequest(room=room, data=b"hello", topic="chat"))
         await service.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
         gone = await refused(service.get_participant(api.RoomParticipantIdentity(room=room, identity=identity)))
         await service.delete_room(api.DeleteRoomRequest(room="channel_7"))

@@ -255,6 +255,7 @@ fn livekits_library_for_back_ends_asks_the_room_service() {
     assert!([json!(active), json!(1)].contains(&changed[2]), "{changed}");
     assert_eq!((&changed[0], &changed[1]), (&json!("Ben"), &json!({"hand": "up"})));
     assert_eq!((&read["gone"][0], &read["gone"][2]), (&json!("not_found"), &json!(404)));
+    assert_eq!(ben.news("data"), json!({"from": null, "topic": "chat", "bytes": "aGVsbG8="}));
     library.finish();
 }
 

@@ -137,6 +137,46 @@ fn people_are_seen_changed_muted_and_removed() {
 }
 
 #[test]
+fn people_are_told_what_a_back_end_says_and_receive_what_it_wants_them_to() {
+    let server = server();
+    let mut anna = Person::join(&server, Some("standup"), "Anna");
+    let _microphone = Endpoint::connect(&mut anna, true);
+    let mut ben = Person::join(&server, Some("standup"), "Ben");
+    let _other_microphone = Endpoint::connect(&mut ben, true);
+    // "hello" and "bye", in base 64.
+    let say = |more: Value| {
+        let mut request = json!({"room": "standup", "data": "aGVsbG8=", "topic": "chat"});
+        request.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+        ask(&server, "SendData", request)
+    };
+    assert_eq!(say(json!({"data": "Ynll", "destinationIdentities": [ben.id()]})), (200, json!({})));
+    assert_eq!(say(json!({})), (200, json!({})));
+    let heard = json!({"from": null, "topic": "chat", "bytes": "aGVsbG8="});
+    assert_eq!(anna.news("data"), heard, "what is for Ben alone is not told her");
+    assert_eq!((ben.news("data")["bytes"].clone(), ben.news("data")), (json!("Ynll"), heard));
+    let (status, error) = say(json!({"destinationIdentities": ["nobody"]}));
+    assert_eq!((status, &error["code"]), (404, &json!("not_found")), "{error}");
+
+    let (_, one) = ask(&server, "GetParticipant", json!({"room": "standup", "identity": anna.id()}));
+    let sid = one["tracks"][0]["sid"].as_str().expect("a track").to_owned();
+    let track = sid.replace("TR_", "t-");
+    let mut shows = |wanted: bool| while ben.news("slot-map").to_string().contains(&track) != wanted {};
+    shows(true);
+    let change = |identity: Value, sid: &str, subscribe: bool| {
+        let request =
+            json!({"room": "standup", "identity": identity, "trackSids": [sid], "subscribe": subscribe});
+        ask(&server, "UpdateSubscriptions", request).0
+    };
+    let (_, all) = ask(&server, "ListParticipants", json!({"room": "standup"}));
+    let ben = all["participants"][1]["identity"].clone();
+    assert_eq!(change(ben.clone(), &sid, false), 200);
+    shows(false);
+    assert_eq!(change(ben.clone(), &sid, true), 200);
+    shows(true);
+    assert_eq!(change(ben, "TR_0000000000000", true), 404);
+}
+
+#[test]
 fn each_method_needs_its_grant_and_says_in_twirps_words_what_is_wrong() {
     let server = server();
     ask(&server, "CreateRoom", json!({"name": "standup"}));
@@ -160,7 +200,13 @@ fn each_method_needs_its_grant_and_says_in_twirps_words_what_is_wrong() {
             answer.text()
         );
     }
-    for method in ["GetParticipant", "RemoveParticipant", "MutePublishedTrack", "UpdateParticipant"] {
+    for method in [
+        "GetParticipant",
+        "RemoveParticipant",
+        "MutePublishedTrack",
+        "UpdateParticipant",
+        "UpdateSubscriptions",
+    ] {
         let mut request = someone.clone();
         request["trackSid"] = json!("TR_0000000000000");
         request["muted"] = json!(true);

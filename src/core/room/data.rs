@@ -24,7 +24,8 @@ const DATA_RATE_MIN: u64 = 256_000;
 
 /// What was said, by whom, and how: the same for all recipients.
 struct Said<'a> {
-    from: ParticipantId,
+    /// `None` for what a back end says.
+    from: Option<ParticipantId>,
     topic: &'a str,
     payload: &'a DataPayload,
     is_lossy: bool,
@@ -183,26 +184,36 @@ impl Room {
             None => self.order.iter().copied().filter(|key| *key != from).collect(),
             Some(ids) => {
                 let known: Option<Vec<_>> = ids.iter().map(|id| self.by_id.get(id).copied()).collect();
-                let mut known = known.ok_or_else(|| {
+                known.ok_or_else(|| {
                     Refusal::new(
                         RefusalCode::UnknownRecipient,
                         "`to` names somebody who is not in the room",
                         "send to the participants that the room lists",
                     )
-                })?;
-                // A recipient named twice gets it once. Otherwise one request could fill somebody's connection.
-                known.sort_unstable();
-                known.dedup();
-                known
+                })?
             }
         };
         // The server says who the sender is, so that nobody can pretend to be somebody else.
         let from = self.participants[from.0].id;
+        self.say(Some(from), recipients, (topic, payload, is_lossy), outbox);
+        Ok(())
+    }
+
+    /// Tells each of these members something once, in the name of a member or of nobody.
+    pub(super) fn say(
+        &mut self,
+        from: Option<ParticipantId>,
+        mut recipients: Vec<ParticipantKey>,
+        (topic, payload, is_lossy): (&str, &DataPayload, bool),
+        outbox: &mut Outbox,
+    ) {
+        // Whoever is named twice gets it once. Otherwise one request could fill somebody's connection.
+        recipients.sort_unstable();
+        recipients.dedup();
         let mut said = Said { from, topic, payload, is_lossy, frame: None };
         for recipient in recipients {
             self.tell_data(recipient, &mut said, outbox);
         }
-        Ok(())
     }
 
     /// Tells one recipient what was said: on a channel if they have one that works, else by signalling.

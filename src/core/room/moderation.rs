@@ -72,6 +72,17 @@ impl Room {
             Moderation::TurnAway(id) => self.turn_away(now, id, outbox)?,
             Moderation::Configure(change) => self.configure(now, &change, outbox)?,
             Moderation::End => self.close(now, LeaveReason::RoomClosed, outbox),
+            Moderation::Subscribe { target, tracks, is_wanted } => {
+                self.subscribe_others(now, (by, &target), &tracks, is_wanted, outbox)?;
+            }
+            Moderation::Say { to, topic, payload, is_lossy } => {
+                let mut recipients = Vec::new();
+                for target in &to {
+                    recipients.extend(self.targets(by, target)?);
+                }
+                let recipients = if to.is_empty() { self.order.clone() } else { recipients };
+                self.say(None, recipients, (&topic, &payload, is_lossy), outbox);
+            }
         }
         outbox.outputs.extend(notice.map(|notice| RoomOutput::Noted(Box::new(notice))));
         Ok(())
@@ -89,6 +100,37 @@ impl Room {
         };
         let keys: Vec<ParticipantKey> = self.order.iter().filter(is_meant).copied().collect();
         if keys.is_empty() { Err(nobody()) } else { Ok(keys) }
+    }
+
+    /// Subscribes people to tracks of others, or takes these from them.
+    fn subscribe_others(
+        &mut self,
+        now: Instant,
+        (by, target): (Option<ParticipantKey>, &Target),
+        tracks: &[TrackId],
+        is_wanted: bool,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        let keys = self.targets(by, target)?;
+        // What can be refused is refused before anything is changed.
+        for key in &keys {
+            if is_wanted && !self.participants[key.0].grants.subscribe {
+                return Err(super::commands::not_permitted("receive the tracks of others"));
+            }
+            for track in tracks {
+                self.others_track(*key, *track)?;
+            }
+        }
+        for key in keys {
+            for track in tracks {
+                if is_wanted {
+                    self.subscribe(now, key, *track, outbox)?;
+                } else {
+                    self.unsubscribe(now, key, *track, outbox)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Ends a track, and takes from its owner the permission to publish its source.

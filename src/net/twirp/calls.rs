@@ -2,18 +2,24 @@
 
 use std::time::Duration;
 
+use base64ct::{Base64, Encoding};
 use serde_json::Value;
 
 use super::schema::{self, Field};
 use super::{Code, Refused};
 use crate::access::Need;
 use crate::core::command::{Join, Source};
+use crate::core::data::DataPayload;
 use crate::core::grants::Sources;
 use crate::core::ids::{RoomId, TrackId};
 use crate::core::moderation::{Moderation, PermissionsChange, Target};
 use crate::core::profile::ProfileChange;
 use crate::core::room_options::RoomChange;
+use crate::limits::TOPIC_CHARS_MAX;
 use crate::net::api::changes::{target_of, track_of};
+
+/// The topic of what is said without one, for people whose messages all have one.
+const NO_TOPIC: &str = "data";
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +42,8 @@ pub enum Asked {
     Update(RoomId, Target, Vec<Moderation>),
     /// To change a room's metadata.
     UpdateRoom(RoomId, Moderation),
+    /// To do something in a room of which nothing is told then.
+    Do(RoomId, Box<Moderation>),
 }
 
 impl Asked {
@@ -50,7 +58,8 @@ impl Asked {
             | Self::Remove(room, _)
             | Self::Mute(room, ..)
             | Self::Update(room, ..)
-            | Self::UpdateRoom(room, _) => Need::Admin(room.clone()),
+            | Self::UpdateRoom(room, _)
+            | Self::Do(room, _) => Need::Admin(room.clone()),
         }
     }
 }
@@ -76,7 +85,7 @@ const fn method(
 }
 
 /// The methods that are served.
-pub const METHODS: [Method; 9] = [
+pub const METHODS: [Method; 11] = [
     method("CreateRoom", schema::CREATE_ROOM, schema::ROOM, make_room),
     method("ListRooms", schema::LIST_ROOMS, schema::ROOMS, |asked| Ok(Asked::Rooms(texts(asked, "names")))),
     method("DeleteRoom", schema::OF_ROOM, schema::EMPTY, |asked| Ok(Asked::EndRoom(room(asked, "room")?))),
@@ -91,6 +100,8 @@ pub const METHODS: [Method; 9] = [
     }),
     method("MutePublishedTrack", schema::MUTE_TRACK, schema::MUTED, mute),
     method("UpdateParticipant", schema::UPDATE_PARTICIPANT, schema::PARTICIPANT, update),
+    method("UpdateSubscriptions", schema::UPDATE_SUBSCRIPTIONS, schema::EMPTY, subscribe),
+    method("SendData", schema::SEND_DATA, schema::EMPTY, say),
     method("UpdateRoomMetadata", schema::UPDATE_METADATA, schema::ROOM, |asked| {
         let change =
             RoomChange { metadata: Some(text(asked, "metadata").to_owned()), ..RoomChange::default() };
@@ -99,14 +110,7 @@ pub const METHODS: [Method; 9] = [
 ];
 
 /// Methods that LiveKit has and this server has not.
-pub const NOT_SERVED: [&str; 6] = [
-    "UpdateSubscriptions",
-    "SendData",
-    "ForwardParticipant",
-    "MoveParticipant",
-    "PerformRpc",
-    "ListParticipantsPaginated",
-];
+pub const NOT_SERVED: [&str; 3] = ["ForwardParticipant", "MoveParticipant", "PerformRpc"];
 
 fn text<'v>(asked: &'v Value, name: &str) -> &'v str {
     asked.get(name).and_then(Value::as_str).unwrap_or_default()
@@ -165,6 +169,38 @@ fn mute(asked: &Value) -> Result<Asked, Refused> {
         return Err(Refused::because(Code::FailedPrecondition, message));
     }
     Ok(Asked::Mute(room(asked, "room")?, target(asked)?, track))
+}
+
+fn subscribe(asked: &Value) -> Result<Asked, Refused> {
+    let of_people = asked.get("participant_tracks").and_then(Value::as_array).into_iter().flatten();
+    let mut sids = texts(asked, "track_sids");
+    sids.extend(of_people.flat_map(|tracks| texts(tracks, "track_sids")));
+    let tracks: Option<Vec<TrackId>> = sids.iter().map(|sid| track_of(sid)).collect();
+    let tracks = tracks.ok_or_else(|| Refused::because(Code::NotFound, "no such track in this room"))?;
+    let is_wanted = asked.get("subscribe").and_then(Value::as_bool).unwrap_or(false);
+    let change = Moderation::Subscribe { target: target(asked)?, tracks, is_wanted };
+    Ok(Asked::Do(room(asked, "room")?, Box::new(change)))
+}
+
+fn say(asked: &Value) -> Result<Asked, Refused> {
+    let mut named = texts(asked, "destination_identities");
+    named.extend(texts(asked, "destination_sids"));
+    let to: Option<Vec<Target>> = named.into_iter().map(target_of).collect();
+    let to =
+        to.ok_or_else(|| Refused::because(Code::InvalidArgument, "a recipient has no possible identity"))?;
+    let data = Base64::decode_vec(text(asked, "data")).unwrap_or_default();
+    let topic = Some(text(asked, "topic")).filter(|topic| !topic.is_empty()).unwrap_or(NO_TOPIC);
+    if topic.chars().count() > TOPIC_CHARS_MAX {
+        let message = format!("`topic` must have at most {TOPIC_CHARS_MAX} characters");
+        return Err(Refused::because(Code::InvalidArgument, &message));
+    }
+    let message = Moderation::Say {
+        to,
+        topic: topic.to_owned(),
+        payload: DataPayload::Bytes(data.into()),
+        is_lossy: text(asked, "kind") == "LOSSY",
+    };
+    Ok(Asked::Do(room(asked, "room")?, Box::new(message)))
 }
 
 fn update(asked: &Value) -> Result<Asked, Refused> {

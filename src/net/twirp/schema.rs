@@ -4,6 +4,7 @@
 //!
 //! There is no generated code: of hundreds of messages that LiveKit has, these few fields are what a room here can do.
 
+use base64ct::{Base64, Encoding};
 use prost::encoding::{
     DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint, skip_field,
 };
@@ -17,6 +18,8 @@ const DEPTH_MAX: usize = 4;
 pub enum Type {
     /// A text.
     Text,
+    /// Bytes; in JSON as base64.
+    Bytes,
     /// `true` or `false`.
     Flag,
     /// A whole number of 32 bits without a sign.
@@ -88,6 +91,25 @@ pub const UPDATE_PARTICIPANT: &[Field] = &[
     one(4, "permission", Type::Message(PERMISSION)),
     one(5, "name", Type::Text),
     one(6, "attributes", Type::Pairs),
+];
+/// `UpdateSubscriptionsRequest`.
+pub const UPDATE_SUBSCRIPTIONS: &[Field] = &[
+    one(1, "room", Type::Text),
+    one(2, "identity", Type::Text),
+    many(3, "track_sids", Type::Text),
+    one(4, "subscribe", Type::Flag),
+    many(5, "participant_tracks", Type::Message(PARTICIPANT_TRACKS)),
+];
+/// `ParticipantTracks`.
+const PARTICIPANT_TRACKS: &[Field] = &[many(2, "track_sids", Type::Text)];
+/// `SendDataRequest`.
+pub const SEND_DATA: &[Field] = &[
+    one(1, "room", Type::Text),
+    one(2, "data", Type::Bytes),
+    one(3, "kind", Type::Name(&["RELIABLE", "LOSSY"])),
+    many(4, "destination_sids", Type::Text),
+    one(5, "topic", Type::Text),
+    many(6, "destination_identities", Type::Text),
 ];
 /// `UpdateRoomMetadataRequest`.
 pub const UPDATE_METADATA: &[Field] = &[one(1, "room", Type::Text), one(2, "metadata", Type::Text)];
@@ -208,7 +230,9 @@ impl Field {
                 let name = usize::try_from(number).ok().and_then(|place| names.get(place));
                 name.map(|name| json!(name)).ok_or_else(|| self.wrong("one of the names that there are"))
             }
-            Type::Text | Type::Pairs | Type::Message(_) => Err(self.wrong("something else than a number")),
+            Type::Text | Type::Bytes | Type::Pairs | Type::Message(_) => {
+                Err(self.wrong("something else than a number"))
+            }
         }
     }
 
@@ -219,6 +243,7 @@ impl Field {
         };
         let value = match self.holds {
             Type::Text => Value::from(text(content)?),
+            Type::Bytes => Value::from(Base64::encode_string(content)),
             Type::Message(fields) => read_at(fields, content, depth + 1)?,
             Type::Pairs => {
                 let pair = read_at(PAIR, content, depth + 1)?;
@@ -244,6 +269,10 @@ impl Field {
     /// Reads what a value in JSON means.
     fn json(&self, value: &Value, depth: usize) -> Result<Value, String> {
         match self.holds {
+            Type::Bytes => {
+                let text = value.as_str().filter(|text| Base64::decode_vec(text).is_ok());
+                text.map(Value::from).ok_or_else(|| self.wrong("bytes in base64"))
+            }
             Type::Text => value.as_str().map(Value::from).ok_or_else(|| self.wrong("a text")),
             Type::Flag => value.as_bool().map(Value::from).ok_or_else(|| self.wrong("true or false")),
             Type::Count => {
@@ -351,6 +380,11 @@ impl Field {
                 let text = value.as_str().filter(|text| !text.is_empty() || is_in_list);
                 if let Some(text) = text {
                     self.write_content(text.as_bytes(), bytes);
+                }
+            }
+            Type::Bytes => {
+                if let Some(content) = value.as_str().and_then(|text| Base64::decode_vec(text).ok()) {
+                    self.write_content(&content, bytes);
                 }
             }
             Type::Pairs => {

@@ -127,9 +127,10 @@ impl LiveKitFrontEnd {
     }
 
     /// Tells the client on a data channel what somebody has said.
-    fn hear(&self, from: ParticipantId, said: (&str, &DataPayload, bool)) -> LiveKitReaction {
-        let identity = self.people.identity(from).unwrap_or_default();
-        let Some(bytes) = packets::write(identity, participant_sid(from), said) else {
+    fn hear(&self, from: Option<ParticipantId>, said: (&str, &DataPayload, bool)) -> LiveKitReaction {
+        let identity = from.and_then(|from| self.people.identity(from)).unwrap_or_default();
+        let sid = from.map(participant_sid).unwrap_or_default();
+        let Some(bytes) = packets::write(identity, sid, said) else {
             return LiveKitReaction::default();
         };
         let label = if said.2 { packets::LOSSY } else { packets::RELIABLE };

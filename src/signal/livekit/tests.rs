@@ -389,7 +389,7 @@ fn what_is_said_on_data_channels_goes_to_those_whom_it_is_for_with_its_true_send
     assert_eq!(says("_lossy", to(b"ben")), expected(Some(vec![BEN]), true));
     assert!(says("_reliable", to(b"nobody")).is_empty(), "and not to everybody");
     assert!(says("_data_track", user.to_vec()).is_empty() && says("_reliable", vec![0xff; 9]).is_empty());
-    let heard = Event::Data { from: BEN, topic: "chat".into(), payload: said.clone(), is_lossy: false };
+    let heard = Event::Data { from: Some(BEN), topic: "chat".into(), payload: said.clone(), is_lossy: false };
     let asked = commands(anna.front_end.event(&heard, FACTS));
     let [Command::ToChannel { label, is_text: false, bytes }] = asked.as_slice() else { panic!("{asked:?}") };
     let text = String::from_utf8_lossy(bytes);

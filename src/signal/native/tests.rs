@@ -617,7 +617,7 @@ fn events() -> Vec<(Event, Value)> {
         ),
         (
             Event::Data {
-                from: PARTICIPANT,
+                from: Some(PARTICIPANT),
                 topic: "chat".into(),
                 payload: r#"{"b":[1,"x"]}"#.into(),
                 is_lossy: false,
@@ -689,7 +689,7 @@ fn every_event_becomes_its_message() {
 fn a_payload_reaches_the_others_digit_for_digit() {
     let payload = r#"{"z": 1.50, "a": 123456789012345678901234567890}"#;
     let event =
-        Event::Data { from: PARTICIPANT, topic: "x".into(), payload: payload.into(), is_lossy: false };
+        Event::Data { from: Some(PARTICIPANT), topic: "x".into(), payload: payload.into(), is_lossy: false };
     assert!(encode_event(&event, ServerFacts::default()).contains(payload));
 }
 
