@@ -9,7 +9,7 @@ use strait::core::grants::Grants;
 use strait::core::ids::{ParticipantId, TrackId};
 use strait::core::profile::Profile;
 use strait::core::room_options::RoomState;
-use strait::signal::livekit::{JoinAsked, LiveKitFrontEnd, LiveKitReaction};
+use strait::signal::livekit::{JoinAsked, LiveKitFacts, LiveKitFrontEnd, LiveKitReaction};
 use strait::signal::native::Limits;
 use strait::signal::{Demand, Ticket};
 
@@ -114,7 +114,7 @@ fn carry_out(core: &mut Core, front_end: &mut LiveKitFrontEnd, mut events: Vec<E
     while !events.is_empty() {
         let mut next = Vec::new();
         for event in events {
-            let reaction = front_end.event(&event, &[]);
+            let reaction = front_end.event(&event, LiveKitFacts::default());
             is_over |= is_end(&reaction);
             next.extend(reaction.demands.into_iter().flat_map(|demand| core.take(demand)));
         }

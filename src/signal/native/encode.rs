@@ -48,9 +48,7 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
             news("cannot-receive", CannotReceiveData { track_id: Text(track), reason })
         }
         Event::CannotPublish { mid, reason } => news("cannot-publish", CannotPublishData { mid, reason }),
-        Event::Data { from, topic, payload, .. } => {
-            news("data", RelayedData::new(from.as_ref(), topic, payload))
-        }
+        Event::Data { from, topic, payload, .. } => news("data", RelayedData::new(*from, topic, payload)),
         // These are for front ends that read channels themselves, and this one does not ask for them.
         Event::FromChannel { .. } => news("data", ()),
         Event::Draining(draining) => news("draining", DrainingData { draining: *draining }),

@@ -539,7 +539,7 @@ impl<'a> QualityData<'a> {
 
 #[derive(Serialize)]
 pub(super) struct RelayedData<'a> {
-    pub(super) from: Option<Text<&'a ParticipantId>>,
+    pub(super) from: Option<Text<ParticipantId>>,
     pub(super) topic: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) payload: Option<Json<'a>>,
@@ -548,7 +548,7 @@ pub(super) struct RelayedData<'a> {
 }
 
 impl<'a> RelayedData<'a> {
-    pub(super) fn new(from: Option<&'a ParticipantId>, topic: &'a str, payload: &'a DataPayload) -> Self {
+    pub(super) fn new(from: Option<ParticipantId>, topic: &'a str, payload: &'a DataPayload) -> Self {
         let (payload, bytes) = match payload {
             DataPayload::Json(json) => (Some(Json(json)), None),
             DataPayload::Bytes(bytes) | DataPayload::Packet(bytes) => {
