@@ -15,7 +15,7 @@ import "./scenarios/door.js";
 import "./scenarios/moderation.js";
 import "./scenarios/data.js";
 import "./scenarios/demo-page.js";
-import "./scenarios/webhooks.js";
+import "./scenarios/back-end.js";
 import "./scenarios/whep.js";
 import "./scenarios/mixed.js";
 import "./scenarios/livekit.js";

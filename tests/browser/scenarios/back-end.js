@@ -1,9 +1,9 @@
-// What a back end in Node is told of a call: LiveKit's own receiver reads the server's webhooks.
+// A back end in Node with LiveKit's own library: what it is told of a call by webhooks, and what it asks of the room service.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
-import { WebhookReceiver } from "livekit-server-sdk";
+import { RoomServiceClient, WebhookReceiver } from "livekit-server-sdk";
 import { eventually } from "../harness/eventually.js";
 import { scenario } from "../harness/scenario.js";
 
@@ -48,4 +48,27 @@ scenario(
       webhooks: { urls: `http://127.0.0.1:${backEnd.address().port}/` },
     },
   },
+);
+
+scenario(
+  "LiveKit's library makes a room, sees who is in it, mutes, and removes them",
+  async (world) => {
+    const service = new RoomServiceClient(`http://127.0.0.1:${world.server.port}`, "team", SECRET);
+    const made = await service.createRoom({ name: world.room, metadata: "for friends", emptyTimeout: 60 });
+    assert.deepEqual([made.name, made.metadata, made.emptyTimeout], [world.room, "for friends", 60]);
+    const anna = await world.enters("Anna");
+    const ben = await world.enters("Ben");
+    await anna.hears(ben);
+    const people = await service.listParticipants(world.room);
+    assert.deepEqual(people.map(({ name }) => name).sort(), ["Anna", "Ben"]);
+    const { identity, tracks } = people.find(({ name }) => name === "Ben");
+    const microphone = tracks.find(({ mimeType }) => mimeType.startsWith("audio/"));
+    const muted = await service.mutePublishedTrack(world.room, identity, microphone.sid, true);
+    assert.equal(muted.muted, true);
+    await anna.isToldOfTrack(ben, "microphone", { muted: true });
+    await service.removeParticipant(world.room, identity);
+    await anna.isToldOf(ben, null);
+    await assert.rejects(service.getParticipant(world.room, identity), { status: 404, code: "not_found" });
+  },
+  { config: { auth: { keys: `team=${SECRET}` } } },
 );
