@@ -1,11 +1,12 @@
 //! The last step of the escalation against whoever breaks the rules: first a message is refused, then the connection is cut,
 //! and an address from which that happens again and again has to pause.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use tracing::info;
+
+use super::swept::Swept;
 
 /// Cuts within [`COUNTS_FOR`] after which an address has to pause. Of an office behind one address, that many people would
 /// have to break the rules at a time.
@@ -18,8 +19,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const DOUBLINGS: u32 = 5;
 /// When nothing has happened for this long, an address is as good as any other.
 const REMEMBERED_FOR: Duration = Duration::from_secs(900);
-/// How many addresses are remembered before those that can be forgotten are looked for.
-const SWEEP_AT_LEAST: usize = 1024;
 
 #[derive(Debug)]
 struct Record {
@@ -32,28 +31,17 @@ struct Record {
 
 /// The addresses whose clients were cut lately. An address is an IPv4 address or an IPv6 /64, as
 /// [`host_of`](super::address_rates::host_of) makes it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct AddressPauses {
-    records: HashMap<IpAddr, Record>,
-    sweep_at: usize,
-}
-
-impl Default for AddressPauses {
-    fn default() -> Self {
-        Self { records: HashMap::new(), sweep_at: SWEEP_AT_LEAST }
-    }
+    records: Swept<IpAddr, Record>,
 }
 
 impl AddressPauses {
     /// Notes that a client of an address was cut because it went on breaking the rules.
     pub fn note_cut(&mut self, now: Instant, host: IpAddr) {
-        if self.records.len() >= self.sweep_at {
-            self.records.retain(|_, record| now < record.last + REMEMBERED_FOR);
-            self.sweep_at = (self.records.len() * 2).max(SWEEP_AT_LEAST);
-            self.records.shrink_to(self.sweep_at);
-        }
+        self.records.sweep(|record| now >= record.last + REMEMBERED_FOR);
         let fresh = Record { cuts: 0, pauses: 0, last: now, paused_until: None };
-        let record = self.records.entry(host).or_insert(fresh);
+        let record = self.records.entries.entry(host).or_insert(fresh);
         if now >= record.last + REMEMBERED_FOR {
             record.pauses = 0;
         }
@@ -73,7 +61,7 @@ impl AddressPauses {
 
     /// Returns whether an address has to pause: no connection of it is taken.
     pub fn is_paused(&self, now: Instant, host: IpAddr) -> bool {
-        let record = self.records.get(&host);
+        let record = self.records.entries.get(&host);
         record.and_then(|record| record.paused_until).is_some_and(|until| now < until)
     }
 }

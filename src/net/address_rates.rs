@@ -1,14 +1,11 @@
 //! How often each address may do something: join, or have an offer read. It counts over all connections of an address,
 //! so opening many gains nothing.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
+use super::swept::Swept;
 use crate::signal::allowance::Allowance;
-
-/// How many addresses are remembered before idle ones are looked for and forgotten.
-const SWEEP_AT_LEAST: usize = 1024;
 
 /// The allowances of all addresses that have done something lately. An address is an IPv4 address or an IPv6 /64, as
 /// [`host_of`] makes it.
@@ -16,27 +13,21 @@ const SWEEP_AT_LEAST: usize = 1024;
 pub struct AddressRates {
     per_second: u32,
     burst: u32,
-    allowances: HashMap<IpAddr, Allowance>,
-    sweep_at: usize,
+    allowances: Swept<IpAddr, Allowance>,
 }
 
 impl AddressRates {
     /// Begins with nobody. Each address may do `burst` things at once, and `per_second` in the long run.
     pub fn new(per_second: u32, burst: u32) -> Self {
-        Self { per_second, burst, allowances: HashMap::new(), sweep_at: SWEEP_AT_LEAST }
+        Self { per_second, burst, allowances: Swept::default() }
     }
 
     /// Takes what something costs from an address's allowance. Returns `false` if there is not enough left.
     pub fn take(&mut self, now: Instant, host: IpAddr, cost: f64) -> bool {
-        if self.allowances.len() >= self.sweep_at {
-            self.allowances.retain(|_, allowance| !allowance.is_full(now));
-            // Not again before as many more have come: a sweep looks at all.
-            self.sweep_at = (self.allowances.len() * 2).max(SWEEP_AT_LEAST);
-            // What a flood from many addresses took is given back.
-            self.allowances.shrink_to(self.sweep_at);
-        }
+        self.allowances.sweep(|allowance| allowance.is_full(now));
         let (per_second, burst) = (self.per_second, self.burst);
-        let allowance = self.allowances.entry(host).or_insert_with(|| Allowance::new(per_second, burst, now));
+        let allowance =
+            self.allowances.entries.entry(host).or_insert_with(|| Allowance::new(per_second, burst, now));
         allowance.take(now, cost)
     }
 }
@@ -56,6 +47,7 @@ mod tests {
 
     use super::*;
     use crate::net::clock;
+    use crate::net::swept::SWEEP_AT_LEAST;
 
     #[test]
     fn an_ipv6_host_counts_as_one_whatever_address_it_takes() {
@@ -77,7 +69,7 @@ mod tests {
             rates.take(now, IpAddr::from(number.to_be_bytes()), 1.0);
         }
         rates.take(now + Duration::from_secs(3), anna, 1.0);
-        assert_eq!(rates.allowances.len(), 1, "the others have not been seen for long enough");
-        assert!(rates.allowances.capacity() < 4 * SWEEP_AT_LEAST);
+        assert_eq!(rates.allowances.entries.len(), 1, "the others have not been seen for long enough");
+        assert!(rates.allowances.entries.capacity() < 4 * SWEEP_AT_LEAST);
     }
 }

@@ -472,7 +472,6 @@ impl EventLoop {
     }
 
     fn serve_room_service(&mut self, now: Instant, call: &twirp::Call) -> Response {
-        self.ledger.collect(&mut self.shard.sfu);
         let checked = call.check(self.view(now));
         let outcome = checked.and_then(|()| call.carry_out(now, &mut self.shard));
         // A room that was made has its id only from here on.

@@ -316,7 +316,7 @@ impl Front {
         }
         // A token that is shown now is read now; who shows none can still join with one.
         let pass = bearer(request).map(|token| self.config.gate.read(&token, clock::unix().as_secs()));
-        let pass = pass.transpose().map_err(|denied| unauthorized(&denied))?;
+        let pass = pass.transpose().map_err(|denied| unauthorized(&denied, "docs/access.md"))?;
         let response = web_socket::upgrade(request)?;
         if let Some(connection) = self.connections.at(place) {
             debug!(connection = connection.id.0, peer = %connection.peer, client = %connection.client, "WebSocket opened");
@@ -383,10 +383,7 @@ impl Front {
         let reaction = match incoming {
             Incoming::Text(text) => {
                 self.counters.websocket_messages_in += 1;
-                let large = text.as_str().len().saturating_sub(OFFERED_BYTES_FREE);
-                let host = host_of(socket.origin.client);
-                // Charged before it is parsed, because parsing is what costs.
-                if large > 0 && !self.offered_bytes.take(now, host, large as f64) {
+                if !may_be_read(&mut self.offered_bytes, now, socket.origin.client, text.as_str().len()) {
                     front_end.refuse_long(now, text.as_str())
                 } else {
                     let identity = front_end.identity();
@@ -743,10 +740,17 @@ fn bearer(request: &Request) -> Option<String> {
     request.bearer().map(str::to_owned).or_else(|| request.parameters("access_token").next())
 }
 
-/// Answers a request whose token opens nothing.
-fn unauthorized(denied: &Denied) -> Response {
-    let action = "connect with a token that your back end has made: docs/access.md says how";
-    Response::problem(401, &denied.0, action).with("WWW-Authenticate", "Bearer error=\"invalid_token\"")
+/// Charges an address for a long message before it is read, because reading is what costs. Returns `false` if there is not
+/// enough left.
+fn may_be_read(offered: &mut AddressRates, now: Instant, client: IpAddr, bytes: usize) -> bool {
+    let large = bytes.saturating_sub(OFFERED_BYTES_FREE);
+    large == 0 || offered.take(now, host_of(client), large as f64)
+}
+
+/// Answers a request whose token opens nothing. `document` tells what would.
+fn unauthorized(denied: &Denied, document: &str) -> Response {
+    let action = format!("connect with a token that your back end has made: {document} says how");
+    Response::problem(401, &denied.0, &action).with("WWW-Authenticate", "Bearer error=\"invalid_token\"")
 }
 
 /// Answers a request from an address that the operator does not want.

@@ -1,19 +1,16 @@
 //! How often whoever comes by one identity may do something, over all of their connections and from wherever they come: join,
 //! send messages and offers. A token that many use, or that was stolen, gains nothing by more connections or addresses.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use super::shell_config::ShellConfig;
+use super::swept::Swept;
 use crate::signal::allowance::Allowance;
 use crate::signal::native::SharedAllowance;
 
 /// How many connections' messages and offers one identity may send. A back end's program may be in several rooms by one, and a
 /// person with several devices.
 const CONNECTIONS: u32 = 4;
-
-/// How many identities are remembered before idle ones are looked for and forgotten.
-const SWEEP_AT_LEAST: usize = 1024;
 
 #[derive(Debug)]
 struct Allowances {
@@ -27,8 +24,7 @@ pub struct IdentityRates {
     joins: (u32, u32),
     messages: (u32, u32),
     offers: (u32, u32),
-    known: HashMap<String, Allowances>,
-    sweep_at: usize,
+    known: Swept<String, Allowances>,
 }
 
 impl IdentityRates {
@@ -41,8 +37,7 @@ impl IdentityRates {
             joins: (config.joins_per_second, config.joins_burst),
             messages: of_many(config.messages_per_second, config.messages_burst),
             offers: of_many(config.offers_per_second, config.offers_burst),
-            known: HashMap::new(),
-            sweep_at: SWEEP_AT_LEAST,
+            known: Swept::default(),
         }
     }
 
@@ -57,19 +52,15 @@ impl IdentityRates {
     }
 
     fn of(&mut self, now: Instant, identity: &str) -> &mut Allowances {
-        if self.known.len() >= self.sweep_at {
-            self.known.retain(|_, known| !(known.joins.is_full(now) && known.sent.is_full(now)));
-            // Not again before as many more have come: a sweep looks at all.
-            self.sweep_at = (self.known.len() * 2).max(SWEEP_AT_LEAST);
-            self.known.shrink_to(self.sweep_at);
-        }
+        self.known.sweep(|known| known.joins.is_full(now) && known.sent.is_full(now));
+        let known = &mut self.known.entries;
         let fresh = |(per_second, burst): (u32, u32)| Allowance::new(per_second, burst, now);
         // A name that is known already is not copied.
-        if !self.known.contains_key(identity) {
+        if !known.contains_key(identity) {
             let sent = SharedAllowance { messages: fresh(self.messages), offers: fresh(self.offers) };
-            self.known.insert(identity.to_owned(), Allowances { joins: fresh(self.joins), sent });
+            known.insert(identity.to_owned(), Allowances { joins: fresh(self.joins), sent });
         }
-        self.known.get_mut(identity).expect("it was put in just now")
+        known.get_mut(identity).expect("it was put in just now")
     }
 }
 
@@ -79,6 +70,7 @@ mod tests {
 
     use super::*;
     use crate::net::clock;
+    use crate::net::swept::SWEEP_AT_LEAST;
 
     fn rates() -> IdentityRates {
         IdentityRates::new(&ShellConfig { joins_per_second: 1, joins_burst: 2, ..ShellConfig::default() })
@@ -99,7 +91,7 @@ mod tests {
             rates.may_join(now, &format!("person-{number}"));
         }
         rates.may_join(now + Duration::from_secs(60), "anna");
-        assert_eq!(rates.known.len(), 1);
-        assert!(rates.known.capacity() < 4 * SWEEP_AT_LEAST);
+        assert_eq!(rates.known.entries.len(), 1);
+        assert!(rates.known.entries.capacity() < 4 * SWEEP_AT_LEAST);
     }
 }

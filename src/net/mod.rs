@@ -45,6 +45,7 @@ mod shell_counters;
 mod shutdown;
 mod snapshot_json;
 mod startup;
+mod swept;
 mod tcp;
 mod tls;
 mod token;

@@ -1,7 +1,7 @@
 //! Tokens through the whole shell: who comes in by the native protocol, by WHIP and by WHEP, and who does not.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use strait::core::grants::{Grants, Sources};
 use strait::net::ShellConfig;
 use tungstenite::client::IntoClientRequest;
 
+use crate::support::back_end::now;
 use crate::support::people::{Endpoint, Person};
 use crate::support::whip::{Unanswered, post, request};
 use crate::support::{Server, config};
@@ -24,10 +25,6 @@ fn key(id: &str) -> Key {
 fn server() -> Server {
     let gate = Gate { mode: AuthMode::Token, keys: vec![key("first"), key("second")], auto_create: true };
     Server::start(ShellConfig { gate, ..config() })
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs()
 }
 
 /// What lets Anna into the room `r` and lets her do everything there.

@@ -1,35 +1,13 @@
 //! `/api/v1` through the whole shell: what a back end may ask by which token, what it is answered, and what becomes of it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde_json::{Value, json};
-use strait::access::{AuthMode, Gate, Key, sign};
-use strait::net::ShellConfig;
+use strait::access::{Key, sign};
 
 use crate::admin_reference::{assert_described, faults};
+use crate::support::back_end::{granting, key, now, open_server as server};
 use crate::support::people::{Endpoint, Person, until};
 use crate::support::whip::publisher;
-use crate::support::{Answer, Server, config};
-
-fn key() -> Key {
-    Key { id: "team".into(), secret: "a secret that only the back end has".into() }
-}
-
-/// A server that takes tokens, and lets in everybody else too.
-fn server() -> Server {
-    let gate = Gate { mode: AuthMode::Open, keys: vec![key()], auto_create: true };
-    Server::start(ShellConfig { gate, ..config() })
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs()
-}
-
-/// A token of the back end that grants this.
-#[allow(clippy::needless_pass_by_value, reason = "what is granted is made for the token")]
-fn granting(video: Value) -> String {
-    sign(&json!({"iss": "team", "exp": now() + 60, "video": video}), &key())
-}
+use crate::support::{Answer, Server};
 
 fn everything() -> String {
     granting(json!({"roomList": true, "roomCreate": true, "roomAdmin": true}))

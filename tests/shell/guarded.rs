@@ -2,27 +2,15 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use strait::access::{AuthMode, Gate, Key, Signed, sign, signature};
+use strait::access::{AuthMode, Key, Signed, sign, signature};
 use strait::net::{AuditConfig, ShellConfig};
 
+use crate::support::back_end::{gate, key, now};
 use crate::support::people::Person;
 use crate::support::whip::request;
 use crate::support::{Answer, Server, config};
-
-fn key() -> Key {
-    Key { id: "team".into(), secret: "a secret that only the back end has".into() }
-}
-
-fn gate() -> Gate {
-    Gate { mode: AuthMode::Open, keys: vec![key()], auto_create: true }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs()
-}
 
 fn token() -> String {
     let video = json!({"roomList": true, "roomCreate": true, "roomAdmin": true});
@@ -32,8 +20,12 @@ fn token() -> String {
 #[test]
 fn management_has_a_port_of_its_own_and_nothing_else_is_served_there() {
     let admin_listen = "127.0.0.1:0".parse().ok();
-    let server =
-        Server::start(ShellConfig { admin_listen, gate: gate(), connections_per_address_max: 4, ..config() });
+    let server = Server::start(ShellConfig {
+        admin_listen,
+        gate: gate(AuthMode::Open),
+        connections_per_address_max: 4,
+        ..config()
+    });
     let admin = server.admin.expect("a port for management");
     let at = |address, path: &str| {
         server
@@ -73,7 +65,8 @@ fn management_has_a_port_of_its_own_and_nothing_else_is_served_there() {
 
 #[test]
 fn what_changes_something_must_be_signed_and_only_once() {
-    let server = Server::start(ShellConfig { require_signature: true, gate: gate(), ..config() });
+    let server =
+        Server::start(ShellConfig { require_signature: true, gate: gate(AuthMode::Open), ..config() });
     let _anna = Person::join(&server, Some("standup"), "Anna");
     let ask = |path: &str, field: &str| -> Answer {
         server.request(&format!(
@@ -114,7 +107,8 @@ fn pages_of_listed_sites_may_use_the_api_and_whip() {
     let cors_origins = vec!["https://app.example".to_owned()];
     // A room without a token is for the server's own pages alone, whatever they are allowed to read.
     let whip_tokens = [("r".to_owned(), vec!["a-token-of-the-studio".to_owned()])].into();
-    let server = Server::start(ShellConfig { cors_origins, whip_tokens, gate: gate(), ..config() });
+    let server =
+        Server::start(ShellConfig { cors_origins, whip_tokens, gate: gate(AuthMode::Open), ..config() });
     for (path, origin, allowed) in [
         ("/api/v1/rooms", "https://app.example", Some("https://app.example")),
         ("/api/v1/rooms", "https://evil.example", None),
@@ -137,7 +131,7 @@ fn the_audit_log_tells_who_did_what_and_no_secret() {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("audit-{}.log", std::process::id()));
     let _ = fs::remove_file(&file);
     let audit = Some(AuditConfig { file: file.clone(), bytes_max: 1 << 20, keep: 2 });
-    let mut server = Server::start(ShellConfig { audit, gate: gate(), ..config() });
+    let mut server = Server::start(ShellConfig { audit, gate: gate(AuthMode::Open), ..config() });
     let moderator = json!({"userId": "ben", "roomId": "standup", "exp": now() + 60, "permissions": ["produce", "moderate"]});
     let moderator = sign(&moderator, &key());
     let anna = Person::join(&server, Some("standup"), "Anna");

@@ -15,10 +15,11 @@ use strait::access::{AuthMode, Gate, Key, Pass};
 use strait::net::{RecordConfig, RelayedNetwork, ShellConfig, TurnConfig};
 
 use crate::program::strait;
+use crate::support::back_end;
 use crate::support::people::{Endpoint, Person};
 use crate::support::turn::Login;
 use crate::support::{PATIENCE, Server, config};
-use crate::{room_service, webhooks};
+use crate::webhooks;
 
 /// The Python with aiortc.
 fn python() -> Option<PathBuf> {
@@ -186,7 +187,7 @@ fn assert_is_seen_by_aiortc(server: &Server, room: &str, mut publisher: Script) 
 #[test]
 fn livekits_receiver_of_webhooks_takes_what_it_is_told() {
     let Some(python) = python() else { return };
-    let Key { id, secret } = Key { id: "team".into(), secret: "a secret that only the back end has".into() };
+    let Key { id, secret } = back_end::key();
     let mut receiver = Script::start_with(&python, "livekit_webhooks.py", &id, &[&secret]);
     let port = receiver.line()["port"].clone();
     let server = webhooks::server(webhooks::telling(&[format!("http://127.0.0.1:{port}/")]));
@@ -238,10 +239,10 @@ fn livekits_client_for_python_publishes_and_gets_what_another_publishes() {
 #[test]
 fn livekits_library_for_back_ends_asks_the_room_service() {
     let Some(python) = python() else { return };
-    let server = room_service::server();
+    let server = back_end::open_server();
     let mut ben = Person::join(&server, Some("standup"), "B.");
     let _microphone = Endpoint::connect(&mut ben, true);
-    let (url, Key { id, secret }) = (format!("http://{}", server.address), room_service::key());
+    let (url, Key { id, secret }) = (format!("http://{}", server.address), back_end::key());
     let who = ben.id().to_string();
     let mut library = Script::start_with(&python, "livekit_rooms.py", &url, &[&id, &secret, "standup", &who]);
     let read = library.line();

@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
-use strait::access::{AuthMode, Gate, Key, Pass, sign};
+use strait::access::{AuthMode, Gate, Key, Pass};
 use strait::core::grants::Grants;
 use strait::net::ShellConfig;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
 
+use crate::support::back_end::{gate, granting, key, now};
 use crate::support::people::Person;
 use crate::support::{Server, config};
 
@@ -24,17 +25,12 @@ const PONG: &[u8] = &[0x90, 0x01];
 const REFRESH_TOKEN: &[u8] = &[0x82, 0x01];
 const RECONNECT: &[u8] = &[0x9a, 0x01];
 
-fn key() -> Key {
-    Key { id: "team".into(), secret: "a secret that only the back end has".into() }
-}
-
 fn server(mode: AuthMode) -> Server {
-    let gate = Gate { mode, keys: vec![key()], auto_create: true };
-    Server::start(ShellConfig { gate, websocket_ping_interval: Duration::from_millis(100), ..config() })
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs()
+    Server::start(ShellConfig {
+        gate: gate(mode),
+        websocket_ping_interval: Duration::from_millis(100),
+        ..config()
+    })
 }
 
 fn pass(identity: &str) -> Pass {
@@ -109,8 +105,7 @@ fn resuming(sid: &str) -> String {
 
 /// The room's id as a back end knows it, by webhooks and the API.
 fn room_sid(server: &Server) -> String {
-    let admin = json!({"iss": "team", "exp": now() + 60, "video": {"roomAdmin": true, "room": "standup"}});
-    let token = sign(&admin, &key());
+    let token = granting(json!({"roomAdmin": true, "room": "standup"}));
     let path = "GET /api/v1/rooms/standup HTTP/1.1\r\nHost: a\r\n";
     let answer = server.request(&format!("{path}Authorization: Bearer {token}\r\n\r\n")).text();
     let room: Value = serde_json::from_str(&answer).expect("JSON");

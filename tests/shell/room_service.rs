@@ -1,31 +1,11 @@
 //! LiveKit's room service through the whole shell, in its JSON form: what it is asked, by which token, and what becomes of it.
 //! LiveKit's own library asks it in `interop.rs`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde_json::{Value, json};
-use strait::access::{AuthMode, Gate, Key, sign};
-use strait::net::ShellConfig;
 
+use crate::support::back_end::{granting, open_server as server};
 use crate::support::people::{Endpoint, Person, until};
-use crate::support::{Answer, Server, config};
-
-/// The key that back ends sign with.
-pub fn key() -> Key {
-    Key { id: "team".into(), secret: "a secret that only the back end has".into() }
-}
-
-/// A server that takes tokens, and lets in everybody else too.
-pub fn server() -> Server {
-    let gate = Gate { mode: AuthMode::Open, keys: vec![key()], auto_create: true };
-    Server::start(ShellConfig { gate, ..config() })
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "what is granted is made for the token")]
-fn granting(video: Value) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
-    sign(&json!({"iss": "team", "exp": now + 60, "video": video}), &key())
-}
+use crate::support::{Answer, Server};
 
 fn ask_with(server: &Server, token: &str, method: &str, body: &str) -> Answer {
     server.request(&format!(

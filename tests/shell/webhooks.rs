@@ -4,16 +4,13 @@ use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
-use strait::access::{Key, sign};
+use strait::access::sign;
 use strait::net::{ShellConfig, WebhookConfig};
 
+use crate::support::back_end::key;
 use crate::support::hooks::{Hook, Hooks};
 use crate::support::people::{Endpoint, Person};
 use crate::support::{PATIENCE, Server, config};
-
-fn key() -> Key {
-    Key { id: "team".into(), secret: "a secret that only the back end has".into() }
-}
 
 /// What tells these receivers.
 pub fn telling(urls: &[String]) -> WebhookConfig {

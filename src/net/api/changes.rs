@@ -9,6 +9,7 @@ use crate::core::command::{Join, Source};
 use crate::core::grants::Sources;
 use crate::core::ids::{ParticipantId, RoomId, TrackId};
 use crate::core::moderation::{Ban, Moderation, PermissionsChange, Target};
+use crate::core::msid::{participant_of_sid, track_of_sid};
 use crate::core::profile::{Profile, ProfileChange};
 use crate::core::room_options::{RecordingPolicy, RoomChange};
 use crate::net::http::body::Body;
@@ -34,18 +35,18 @@ pub fn target(names: &[&str]) -> Result<Target, Response> {
 
 /// Reads whom a text names, by id or by identity. The id may have LiveKit's prefix.
 pub fn target_of(text: String) -> Option<Target> {
-    let id = own(&text, "PA_", "p-").parse().map(Target::Id).ok();
+    let id = participant_of(&text).map(Target::Id);
     id.or_else(|| Profile::is_identity(&text).then_some(Target::Identity(text)))
 }
 
-/// Returns an id with our own prefix instead of LiveKit's.
-fn own(text: &str, livekit: &str, prefix: &str) -> String {
-    text.strip_prefix(livekit).map_or_else(|| text.to_owned(), |bare| format!("{prefix}{bare}"))
+/// Reads a participant's id, which may have LiveKit's prefix.
+fn participant_of(text: &str) -> Option<ParticipantId> {
+    participant_of_sid(text).or_else(|| text.parse().ok())
 }
 
 /// Reads a track's id, which may have LiveKit's prefix.
 pub fn track_of(text: &str) -> Option<TrackId> {
-    own(text, "TR_", "t-").parse().ok()
+    track_of_sid(text).or_else(|| text.parse().ok())
 }
 
 fn track(names: &[&str]) -> Result<TrackId, Response> {
@@ -56,7 +57,7 @@ fn track(names: &[&str]) -> Result<TrackId, Response> {
 }
 
 fn waiting(names: &[&str]) -> Result<ParticipantId, Response> {
-    names.get(1).and_then(|part| own(part, "PA_", "p-").parse().ok()).ok_or_else(no_such_participant)
+    names.get(1).and_then(|part| participant_of(part)).ok_or_else(no_such_participant)
 }
 
 fn one(names: &[&str], moderation: Moderation) -> Result<ApiRequest, Response> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tracing::{debug, warn};
 
 use super::router::{self, LiveKitTarget};
-use super::{Front, OFFERED_BYTES_FREE, bearer};
+use super::{Front, bearer, may_be_read, unauthorized};
 use crate::access::{AuthMode, Denied, Pass};
 use crate::core::command::Join;
 use crate::core::ids::{ConnectionId, RoomId};
@@ -106,22 +106,23 @@ impl Front {
     /// where everybody may come in. There its signature does not count, and it allows no more than everybody may do.
     fn bearer_of_livekit(&self, request: &Request) -> Result<Bearer, Response> {
         let gate = &self.config.gate;
-        let denied = |what: &str| unauthorized(&Denied(what.to_owned()));
+        let refuse = |denied: Denied| unauthorized(&denied, "docs/livekit.md");
+        let denied = |what: &str| refuse(Denied(what.to_owned()));
         let token =
             bearer(request).ok_or_else(|| denied("a token is needed: it names the room and who you are"))?;
         let unix = clock::unix().as_secs();
         let (pass, is_signed) = match gate.read(&token, unix) {
             Ok(pass) => (pass, true),
             Err(_) if gate.mode == AuthMode::Open => {
-                let pass = gate.read_unsigned(&token, unix).map_err(|denied| unauthorized(&denied))?;
+                let pass = gate.read_unsigned(&token, unix).map_err(refuse)?;
                 warn!(
                     "a LiveKit client comes in by a token that none of our keys has signed: auth.mode is open"
                 );
                 (pass, false)
             }
-            Err(denied) => return Err(unauthorized(&denied)),
+            Err(denied) => return Err(refuse(denied)),
         };
-        let entered = gate.enter(Some(&pass), pass.room.clone()).map_err(|denied| unauthorized(&denied))?;
+        let entered = gate.enter(Some(&pass), pass.room.clone()).map_err(refuse)?;
         let (Some(room), grants) = entered else {
             return Err(denied("the token names no room (video.room)"));
         };
@@ -143,10 +144,7 @@ impl Front {
         let reaction = match incoming {
             Incoming::Binary(bytes) => {
                 self.counters.websocket_messages_in += 1;
-                let large = bytes.len().saturating_sub(OFFERED_BYTES_FREE);
-                let host = host_of(socket.origin.client);
-                // Charged before it is read, because reading is what costs.
-                if large > 0 && !self.offered_bytes.take(now, host, large as f64) {
+                if !may_be_read(&mut self.offered_bytes, now, socket.origin.client, bytes.len()) {
                     front_end.refuse_long(now)
                 } else {
                     front_end.receive(now, &bytes)
@@ -229,11 +227,6 @@ fn name_of(pass: &Pass) -> String {
 
 fn bad_request(what: &str) -> Response {
     Response::problem(400, what, "use a client of LiveKit that speaks version 1 of its signalling")
-}
-
-fn unauthorized(denied: &Denied) -> Response {
-    let action = "connect with a token that your back end has made: docs/livekit.md says how";
-    Response::problem(401, &denied.0, action).with("WWW-Authenticate", "Bearer error=\"invalid_token\"")
 }
 
 /// Lets pages of every origin read an answer.

@@ -137,47 +137,36 @@ impl<M: Part> Field for Vec<M> {
     }
 }
 
-impl Field for Vec<String> {
-    fn write(&self, tag: u32, out: &mut impl BufMut) {
-        encoding::string::encode_repeated(tag, self, out);
-    }
+/// Implements [`Field`] for lists of what is no message: how each is written, read and measured.
+macro_rules! lists {
+    ($($type:ty, $module:ident, $write:ident, $length:ident;)*) => {$(
+        impl Field for Vec<$type> {
+            fn write(&self, tag: u32, out: &mut impl BufMut) {
+                encoding::$module::$write(tag, self, out);
+            }
 
-    fn read(
-        &mut self,
-        wire: WireType,
-        input: &mut impl Buf,
-        context: DecodeContext,
-    ) -> Result<(), DecodeError> {
-        encoding::string::merge_repeated(wire, self, input, context)?;
-        self.truncate(REPEATED_MAX);
-        Ok(())
-    }
+            fn read(
+                &mut self,
+                wire: WireType,
+                input: &mut impl Buf,
+                context: DecodeContext,
+            ) -> Result<(), DecodeError> {
+                encoding::$module::merge_repeated(wire, self, input, context)?;
+                self.truncate(REPEATED_MAX);
+                Ok(())
+            }
 
-    fn length(&self, tag: u32) -> usize {
-        encoding::string::encoded_len_repeated(tag, self)
-    }
+            fn length(&self, tag: u32) -> usize {
+                encoding::$module::$length(tag, self)
+            }
+        }
+    )*};
 }
 
-/// A list of numbers of an enumeration.
-impl Field for Vec<i32> {
-    fn write(&self, tag: u32, out: &mut impl BufMut) {
-        encoding::int32::encode_packed(tag, self, out);
-    }
-
-    fn read(
-        &mut self,
-        wire: WireType,
-        input: &mut impl Buf,
-        context: DecodeContext,
-    ) -> Result<(), DecodeError> {
-        encoding::int32::merge_repeated(wire, self, input, context)?;
-        self.truncate(REPEATED_MAX);
-        Ok(())
-    }
-
-    fn length(&self, tag: u32) -> usize {
-        encoding::int32::encoded_len_packed(tag, self)
-    }
+lists! {
+    String, string, encode_repeated, encoded_len_repeated;
+    // Numbers of an enumeration.
+    i32, int32, encode_packed, encoded_len_packed;
 }
 
 impl Field for BTreeMap<String, String> {

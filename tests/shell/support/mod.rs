@@ -1,5 +1,6 @@
 //! A server of the shell on a thread of the test's, and a client for it.
 
+pub mod back_end;
 pub mod hooks;
 pub mod ice_tcp;
 pub mod people;
