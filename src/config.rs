@@ -6,6 +6,7 @@
 
 mod auth_keys;
 mod ice_servers;
+mod livekit;
 mod load;
 mod made_rooms;
 mod record;
@@ -15,6 +16,7 @@ mod show;
 mod tests;
 mod tokens;
 mod webhooks;
+mod yaml;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ use std::time::Duration;
 
 pub use auth_keys::AuthKeys;
 pub use ice_servers::IceServers;
+pub use livekit::is_variable as is_livekit_variable;
 pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use made_rooms::MadeRooms;
 pub use setting::{HostName, LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};

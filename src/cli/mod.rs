@@ -93,7 +93,7 @@ fn serve(
     let variables: Vec<_> = variables.into_iter().collect();
     let own_directory = data_directory(&variables);
     let loaded = crate::config::load(&flags.sources(variables)?)?;
-    serve::serve(&loaded.config, own_directory)
+    serve::serve(&loaded, own_directory)
 }
 
 /// Returns where a program of this user keeps its data, by the XDG base directory specification; `None` if the

@@ -5,10 +5,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use tracing::warn;
+
 use super::failure::Failure;
 use super::log::{self, LogControl};
 use crate::access::{AuthMode, Gate};
-use crate::config::{self, Config, RedundantAudio};
+use crate::config::{self, Config, Loaded, RedundantAudio};
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
 use crate::core::settings::{BandwidthSettings, PACKETS_AT_ONCE, Sharing};
@@ -18,9 +20,13 @@ use crate::net::{
 };
 
 /// Serves until told to stop. `own_directory` is where data is kept if the configuration does not say.
-pub(super) fn serve(config: &Config, own_directory: Option<PathBuf>) -> Result<(), Failure> {
+pub(super) fn serve(loaded: &Loaded, own_directory: Option<PathBuf>) -> Result<(), Failure> {
+    let config = &loaded.config;
     let shell = shell_config(config, own_directory)?;
     let log = log::start(&config.log).map_err(|error| Failure::other(format!("cannot log: {error}")))?;
+    for note in &loaded.notes {
+        warn!("{note}");
+    }
     let needs_token = shell.gate.mode == AuthMode::Token;
     run_shell(config, shell, &log, |bound| {
         let stdout = io::stdout();

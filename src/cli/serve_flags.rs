@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::failure::Failure;
-use crate::config::{Flag, Sources};
+use crate::config::{Flag, Sources, is_livekit_variable};
 
 /// The variable that names the configuration file when `--config` does not.
 const CONFIG_VARIABLE: &str = "STRAIT_CONFIG";
@@ -83,10 +83,10 @@ such as team-*. May be given several times.
     drain: Option<String>,
 
     #[arg(long, value_name = "FILE", help_heading = "Operation")]
-    #[arg(help = "Read this configuration file (TOML) [env: STRAIT_CONFIG]")]
+    #[arg(help = "Read this configuration file (TOML, or a LiveKit server's YAML) [env: STRAIT_CONFIG]")]
     #[arg(long_help = "\
-Read settings from this TOML file. `strait config` prints one with every key and its
-value, which can be used as a start.
+Read settings from this TOML file, or from a LiveKit server's, whose name ends in .yaml.
+`strait config` prints one with every key and its value, which can be used as a start.
 
 [env: STRAIT_CONFIG, which names the file where this flag does not]")]
     config: Option<PathBuf>,
@@ -112,7 +112,7 @@ impl ServeFlags {
                 sources.file = sources.file.or(named);
                 continue;
             }
-            if !name.starts_with("STRAIT_") {
+            if !name.starts_with("STRAIT_") && !is_livekit_variable(&name) {
                 continue;
             }
             let value = value

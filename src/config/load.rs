@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::setting::Raw;
-use super::{Config, KEYS, Key};
+use super::{Config, KEYS, Key, livekit};
 use crate::core::room_options::RecordingPolicy;
 
 /// Longest value that an error message repeats, characters.
@@ -69,7 +69,7 @@ pub struct Flag {
 pub struct Sources {
     /// The file, if one was named.
     pub file: Option<PathBuf>,
-    /// The environment; what does not begin with `STRAIT_` is ignored.
+    /// The environment; what begins with `STRAIT_` counts, and LiveKit's few variables do.
     pub variables: Vec<(String, String)>,
     /// The flags that were given.
     pub flags: Vec<Flag>,
@@ -82,6 +82,8 @@ pub struct Loaded {
     pub config: Config,
     /// For each of [`KEYS`], in order.
     pub(super) origins: Vec<Origin>,
+    /// What the operator should know although the server starts: settings of LiveKit's that have no effect.
+    pub notes: Vec<String>,
 }
 
 impl Loaded {
@@ -89,6 +91,13 @@ impl Loaded {
     pub fn origin(&self, path: &str) -> &Origin {
         let index = KEYS.iter().position(|key| key.path() == path);
         index.and_then(|index| self.origins.get(index)).unwrap_or(&Origin::Default)
+    }
+
+    /// Sets `section.key`.
+    pub(super) fn set_path(&mut self, path: &str, raw: &Raw, origin: Origin) -> Result<(), ConfigError> {
+        let index = KEYS.iter().position(|key| key.path() == path);
+        let index = index.ok_or_else(|| ConfigError(format!("there is no key {path}")))?;
+        self.set(index, raw, origin)
     }
 
     fn set(&mut self, index: usize, raw: &Raw, origin: Origin) -> Result<(), ConfigError> {
@@ -111,14 +120,16 @@ impl Loaded {
 /// Makes the effective configuration from all its sources.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let origins = vec![Origin::Default; KEYS.len()];
-    let mut loaded = Loaded { config: Config::default(), origins };
+    let mut loaded = Loaded { config: Config::default(), origins, notes: Vec::new() };
     if let Some(path) = &sources.file {
         let text = fs::read_to_string(path).map_err(|error| {
             let path = path.display();
             ConfigError(format!("cannot read the configuration file {path}: {error}; check --config"))
         })?;
-        read_file(&mut loaded, path, &text)?;
+        let read = if livekit::is_file(path) { livekit::read_file } else { read_file };
+        read(&mut loaded, path, &text)?;
     }
+    livekit::read_variables(&mut loaded, &sources.variables)?;
     for (name, value) in &sources.variables {
         if let Some(index) = key_of_variable(name)? {
             loaded.set(index, &Raw::Text(value.clone()), Origin::Variable(name.clone()))?;
@@ -273,7 +284,7 @@ fn check_recording(config: &Config) -> Result<(), ConfigError> {
 }
 
 /// Returns a hint for a name that is not known: what was probably meant, or else everything that could be.
-fn hint(name: &str, known: &[String]) -> String {
+pub(super) fn hint(name: &str, known: &[String]) -> String {
     match nearest(name, known) {
         Some(near) => format!("did you mean {near}?"),
         None => format!("known are {}", known.join(", ")),

@@ -12,6 +12,9 @@ impl Loaded {
     pub fn show(&self) -> String {
         let mut text =
             String::from("# The effective configuration: flag before variable before file before default.\n");
+        for note in &self.notes {
+            let _ = writeln!(text, "# {}", note.replace(char::is_control, "?"));
+        }
         let mut section = "";
         for (key, origin) in KEYS.iter().zip(&self.origins) {
             if key.section != section {

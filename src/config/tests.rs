@@ -8,13 +8,18 @@ use super::*;
 
 /// A file that is gone after the test.
 #[derive(Debug)]
-struct TemporaryFile(PathBuf);
+pub(super) struct TemporaryFile(pub PathBuf);
 
 impl TemporaryFile {
     fn new(text: &str) -> Self {
+        Self::named("toml", text)
+    }
+
+    /// Makes a file whose name ends in that way.
+    pub(super) fn named(extension: &str, text: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name =
-            format!("strait-config-{}-{}.toml", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("strait-config-{}-{count}.{extension}", std::process::id());
         let path = std::env::temp_dir().join(name);
         fs::write(&path, text).expect("a temporary file");
         Self(path)
