@@ -96,7 +96,7 @@ pub fn livekit(data: &[u8]) {
         now += Duration::from_millis(u64::from(choice >> 3) * 20);
         core.refuses = choice & 7 == 7;
         let Some(bytes) = tape.bytes() else { break };
-        let reaction = front_end.receive(now, bytes);
+        let reaction = front_end.receive(now, bytes, None);
         is_over = is_end(&reaction);
         let replies = reaction.demands.into_iter().flat_map(|demand| core.take(demand)).collect();
         is_over |= carry_out(&mut core, &mut front_end, replies);

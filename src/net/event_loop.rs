@@ -53,6 +53,10 @@ const EVENTS_PER_PASS: usize = 1024;
 /// of packets, so without a limit a crowd that comes or goes would keep media waiting.
 const READING_PER_PASS: Duration = Duration::from_millis(2);
 
+/// After this time a pass ends no further connection whose time is up: thousands that were opened together must not keep
+/// media waiting when they end together.
+const ENDING_PER_PASS: Duration = Duration::from_millis(1);
+
 /// Connections that were heard for longer than this may have kept packets waiting.
 const LONG_HEARING: Duration = Duration::from_micros(500);
 
@@ -595,7 +599,12 @@ impl EventLoop {
 
     fn run_deadlines(&mut self, now: Instant) {
         let listens_first = now < self.listens_first_until && self.front.connections.ready_len() > 0;
-        while !listens_first && let Some(place) = self.front.connections.next_due(now) {
+        let until = clock::now() + ENDING_PER_PASS;
+        // The others are still due in the next pass.
+        let has_time = || !listens_first && clock::now() < until;
+        while has_time()
+            && let Some(place) = self.front.connections.next_due(now)
+        {
             let Some(connection) = self.front.connections.at(place) else { continue };
             match connection.run_deadline(now, &self.front.config) {
                 Standing::Open => self.front.connections.touch(place),

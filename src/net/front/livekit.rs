@@ -147,7 +147,10 @@ impl Front {
                 if !may_be_read(&mut self.offered_bytes, now, socket.origin.client, bytes.len()) {
                     front_end.refuse_long(now)
                 } else {
-                    front_end.receive(now, &bytes)
+                    // An identity that nobody vouches for could be anybody's.
+                    let pass = socket.pass.as_ref();
+                    let all = pass.map(|pass| self.identities.sent_by(now, &pass.identity));
+                    front_end.receive(now, &bytes, all)
                 }
             }
             Incoming::Text(_) => front_end.refuse_text(now),

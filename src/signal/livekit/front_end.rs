@@ -29,8 +29,11 @@ use crate::core::msid::track_sid;
 use crate::core::profile::{Profile, ProfileChange};
 use crate::limits::{FAULTS_MAX, FAULTS_PER_SECOND};
 use crate::signal::allowance::Allowance;
-use crate::signal::native::{Close, IceServer, Limits, refusals};
+use crate::signal::native::{Close, IceServer, Limits, SharedAllowance, refusals};
 use crate::signal::{Demand, Ticket};
+
+/// What all connections of the client's identity may still send, if it has one.
+pub(super) type Shared<'a> = Option<&'a mut SharedAllowance>;
 
 /// Who the client is, once it has joined.
 #[derive(Debug)]
@@ -139,10 +142,11 @@ impl LiveKitFrontEnd {
         self.me.is_some()
     }
 
-    /// Takes one of the client's messages.
-    pub fn receive(&mut self, now: Instant, bytes: &[u8]) -> LiveKitReaction {
+    /// Takes one of the client's messages, which also counts for all connections of its identity, if it has one for which its
+    /// token vouches.
+    pub fn receive(&mut self, now: Instant, bytes: &[u8], mut all: Shared<'_>) -> LiveKitReaction {
         // Taken before anything is read. A message that cannot be read costs as much as another.
-        if !self.messages.take(now, 1.0) {
+        if !self.take(now, 1, all.as_deref_mut()) {
             return self.too_many_messages(now);
         }
         let Ok(request) = SignalRequest::decode(bytes) else {
@@ -159,22 +163,22 @@ impl LiveKitFrontEnd {
             return LiveKitReaction::default();
         }
         if let Some(offer) = request.offer {
-            return self.receive_offer(now, offer);
+            return self.receive_offer(now, offer, all);
         }
         if let Some(track) = request.add_track {
             return self.add_track(now, track);
         }
         if let Some(mute) = request.mute {
-            return self.mute(now, &mute);
+            return self.mute(now, &mute, all);
         }
         if let Some(subscription) = request.subscription {
-            return self.subscribe(now, subscription);
+            return self.subscribe(now, subscription, all);
         }
         if let Some(settings) = request.track_setting {
-            return self.prefer(now, &settings);
+            return self.prefer(now, &settings, all);
         }
         if let Some(change) = request.update_metadata {
-            return self.update_profile(now, change);
+            return self.update_profile(now, change, all);
         }
         if request.leave.is_some() {
             return ask(Command::Leave);
@@ -186,9 +190,11 @@ impl LiveKitFrontEnd {
         LiveKitReaction::default()
     }
 
-    /// Takes from the allowance what a message costs beyond one.
-    pub(super) fn take(&mut self, now: Instant, more: usize) -> bool {
-        more == 0 || self.messages.take(now, more as f64)
+    /// Takes what a message costs from the allowances.
+    pub(super) fn take(&mut self, now: Instant, cost: usize, all: Shared<'_>) -> bool {
+        let cost_of = cost as f64;
+        cost == 0
+            || (self.messages.take(now, cost_of) && all.is_none_or(|all| all.messages.take(now, cost_of)))
     }
 
     pub(super) fn too_many_messages(&mut self, now: Instant) -> LiveKitReaction {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::front_end::LiveKitFrontEnd;
+use super::front_end::{LiveKitFrontEnd, Shared};
 use super::messages::{
     AddTrackRequest, MuteTrackRequest, SessionDescription, SimulateScenario, TrackInfo,
     UpdateParticipantMetadata, UpdateSubscription, UpdateTrackSettings, numbers,
@@ -20,8 +20,15 @@ use crate::limits::{DATA_BYTES_PER_RECIPIENT, FAULTS_MAX, PREFERENCES_PER_MESSAG
 use crate::signal::native::refusals;
 
 impl LiveKitFrontEnd {
-    pub(super) fn receive_offer(&mut self, now: Instant, offer: SessionDescription) -> LiveKitReaction {
-        if !self.offers.take(now, 1.0) {
+    pub(super) fn receive_offer(
+        &mut self,
+        now: Instant,
+        offer: SessionDescription,
+        mut all: Shared<'_>,
+    ) -> LiveKitReaction {
+        let is_allowed =
+            self.offers.take(now, 1.0) && all.as_deref_mut().is_none_or(|all| all.offers.take(now, 1.0));
+        if !is_allowed {
             return self.fault(now, refusals::offers_too_fast(self.limits.offers_per_second));
         }
         self.requirement.offer_came();
@@ -36,7 +43,7 @@ impl LiveKitFrontEnd {
         let publications = self.tracks.publish(&offered);
         let after: BTreeSet<Mid> = self.tracks.mids().collect();
         let changed = before.symmetric_difference(&after).count();
-        if !self.take(now, self.people.count() * changed / RECIPIENTS_PER_MESSAGE) {
+        if !self.take(now, self.people.count() * changed / RECIPIENTS_PER_MESSAGE, all) {
             return self.too_many_messages(now);
         }
         let request = request_id('o', offer.id);
@@ -58,8 +65,8 @@ impl LiveKitFrontEnd {
         }
     }
 
-    pub(super) fn mute(&mut self, now: Instant, mute: &MuteTrackRequest) -> LiveKitReaction {
-        if !self.take(now, self.people.count() / RECIPIENTS_PER_MESSAGE) {
+    pub(super) fn mute(&mut self, now: Instant, mute: &MuteTrackRequest, all: Shared<'_>) -> LiveKitReaction {
+        if !self.take(now, self.people.count() / RECIPIENTS_PER_MESSAGE, all) {
             return self.too_many_messages(now);
         }
         let Some(track) = track_of_sid(&mute.sid) else { return LiveKitReaction::default() };
@@ -70,7 +77,12 @@ impl LiveKitFrontEnd {
         }
     }
 
-    pub(super) fn subscribe(&mut self, now: Instant, subscription: UpdateSubscription) -> LiveKitReaction {
+    pub(super) fn subscribe(
+        &mut self,
+        now: Instant,
+        subscription: UpdateSubscription,
+        all: Shared<'_>,
+    ) -> LiveKitReaction {
         let by_person = subscription.participant_tracks.into_iter().flat_map(|tracks| tracks.track_sids);
         let tracks: BTreeSet<TrackId> = subscription
             .track_sids
@@ -78,7 +90,7 @@ impl LiveKitFrontEnd {
             .chain(by_person)
             .filter_map(|sid| track_of_sid(&sid))
             .collect();
-        if !self.take(now, tracks.len() / PREFERENCES_PER_MESSAGE) {
+        if !self.take(now, tracks.len() / PREFERENCES_PER_MESSAGE, all) {
             return self.too_many_messages(now);
         }
         let demand = |track: TrackId| {
@@ -89,10 +101,15 @@ impl LiveKitFrontEnd {
         LiveKitReaction { demands: tracks.into_iter().map(demand).collect(), ..LiveKitReaction::default() }
     }
 
-    pub(super) fn prefer(&mut self, now: Instant, settings: &UpdateTrackSettings) -> LiveKitReaction {
+    pub(super) fn prefer(
+        &mut self,
+        now: Instant,
+        settings: &UpdateTrackSettings,
+        all: Shared<'_>,
+    ) -> LiveKitReaction {
         let tracks: BTreeSet<TrackId> =
             settings.track_sids.iter().filter_map(|sid| track_of_sid(sid)).collect();
-        if tracks.is_empty() || !self.take(now, tracks.len() / PREFERENCES_PER_MESSAGE) {
+        if tracks.is_empty() || !self.take(now, tracks.len() / PREFERENCES_PER_MESSAGE, all) {
             return LiveKitReaction::default();
         }
         let size = |pixels: u32| u16::try_from(pixels).ok().filter(|pixels| *pixels > 0);
@@ -114,11 +131,12 @@ impl LiveKitFrontEnd {
         &mut self,
         now: Instant,
         asked: UpdateParticipantMetadata,
+        all: Shared<'_>,
     ) -> LiveKitReaction {
         let name = Join::display_name(&asked.name).map(str::to_owned);
         let change = ProfileChange { name, metadata: Some(asked.metadata), attributes: asked.attributes };
         let told = self.people.count() * change.bytes().div_ceil(DATA_BYTES_PER_RECIPIENT).max(1);
-        if self.changes.len() >= FAULTS_MAX as usize || !self.take(now, told / RECIPIENTS_PER_MESSAGE) {
+        if self.changes.len() >= FAULTS_MAX as usize || !self.take(now, told / RECIPIENTS_PER_MESSAGE, all) {
             return self.too_many_messages(now);
         }
         self.changes.insert(asked.request_id, change.clone());

@@ -20,7 +20,8 @@ use crate::core::ids::{Mid, ParticipantId, RequestId, TrackId};
 use crate::core::msid::{participant_sid, track_sid};
 use crate::core::profile::Profile;
 use crate::core::room_options::RoomState;
-use crate::signal::native::{Close, Limits};
+use crate::signal::allowance::Allowance;
+use crate::signal::native::{Close, Limits, SharedAllowance};
 use crate::signal::{Demand, Ticket};
 
 const LIMITS: Limits = Limits {
@@ -107,7 +108,7 @@ impl Client {
     }
 
     fn says(&mut self, request: &SignalRequest) -> LiveKitReaction {
-        self.front_end.receive(self.now, &request.encode_to_vec())
+        self.front_end.receive(self.now, &request.encode_to_vec(), None)
     }
 
     fn offers(&mut self, id: u32, sdp: String) -> LiveKitReaction {
@@ -344,13 +345,36 @@ fn an_offer_that_cannot_be_answered_ends_the_call() {
 #[test]
 fn who_sends_what_cannot_be_read_or_too_much_is_passed_over_and_then_cut() {
     let mut anna = Client::in_a_room();
-    let reaction = anna.front_end.receive(anna.now, &[0xff; 8]);
+    let reaction = anna.front_end.receive(anna.now, &[0xff; 8], None);
     assert!(reaction.is_fault && reaction.close.is_none() && reaction.demands.is_empty());
-    assert!((0..300).any(|_| anna.front_end.receive(anna.now, &[0xff; 8]).close == Some(Close::Refused)));
+    assert!(
+        (0..300).any(|_| anna.front_end.receive(anna.now, &[0xff; 8], None).close == Some(Close::Refused))
+    );
     let mut ben = Client::in_a_room();
     let sdp = offer(&[("video", "0", "recvonly", "x")]);
     let taken = (1..9).filter(|id| !ben.offers(*id, sdp.clone()).demands.is_empty()).count();
     assert_eq!(taken, LIMITS.offers_burst as usize);
+}
+
+#[test]
+fn what_all_connections_of_an_identity_send_counts_together() {
+    let mut devices = [Client::in_a_room(), Client::in_a_room()];
+    let now = devices[0].now;
+    let fresh = |at_once| Allowance::new(1, at_once, now);
+    let mut all = SharedAllowance { messages: fresh(3), offers: fresh(1) };
+    let ping = SignalRequest { ping: Some(7), ..Default::default() }.encode_to_vec();
+    let mut answered = 0;
+    for device in [0, 1, 0, 1, 0, 1] {
+        answered += usize::from(!devices[device].front_end.receive(now, &ping, Some(&mut all)).is_fault);
+    }
+    assert_eq!(answered, 3, "each alone might have sent more");
+    let mut all = SharedAllowance { messages: fresh(9), offers: fresh(1) };
+    let sdp = offer(&[("video", "0", "recvonly", "x")]);
+    let offer = SessionDescription { kind: "offer".into(), sdp, id: 1, ..Default::default() };
+    let offer = SignalRequest { offer: Some(offer), ..Default::default() }.encode_to_vec();
+    let faults =
+        devices.each_mut().map(|device| device.front_end.receive(now, &offer, Some(&mut all)).is_fault);
+    assert_eq!(faults, [false, true], "one offer, whichever device makes it");
 }
 
 #[test]
