@@ -48,8 +48,17 @@ impl Front {
             return LiveKitOutcome::Answer(with_cors(Response::empty(204)));
         }
         let asked = self.bearer_of_livekit(request).and_then(|bearer| {
-            let parameter = request.parameters("join_request").next();
-            let asked = JoinAsked::read(parameter.as_deref()).map_err(bad_request)?;
+            let parameter = |name: &str| request.parameters(name).next();
+            let asked = match target {
+                LiveKitTarget::SplitSocket => JoinAsked::read_words(
+                    parameter("auto_subscribe").as_deref(),
+                    parameter("reconnect").as_deref(),
+                    parameter("sid").as_deref(),
+                ),
+                LiveKitTarget::Socket | LiveKitTarget::Validate => {
+                    JoinAsked::read(parameter("join_request").as_deref()).map_err(bad_request)?
+                }
+            };
             Ok((bearer, asked))
         });
         let (bearer, asked) = match asked {

@@ -41,7 +41,9 @@ pub enum Route {
 pub enum LiveKitTarget {
     /// `/rtc/v1`: the WebSocket.
     Socket,
-    /// `/rtc/v1/validate`: why the WebSocket was refused, which a page cannot see.
+    /// `/rtc`: the WebSocket of version 0, with two peer connections.
+    SplitSocket,
+    /// `/rtc/v1/validate` and `/rtc/validate`: why the WebSocket was refused, which a page cannot see.
     Validate,
 }
 
@@ -60,7 +62,7 @@ pub struct WhipTarget {
 pub fn label(path: &str) -> &'static str {
     match path {
         "/ws" => "/ws",
-        "/rtc/v1" | "/rtc/v1/validate" => "/rtc",
+        "/rtc/v1" | "/rtc/v1/validate" | "/rtc" | "/rtc/validate" => "/rtc",
         "/health" => "/health",
         "/livez" => "/livez",
         "/readyz" => "/readyz",
@@ -103,10 +105,13 @@ pub fn route(request: &Request) -> Route {
         "/ws" if request.method == "GET" => Route::WebSocket,
         "/ws" => Route::Answer(Response::method_not_allowed("GET")),
         "/rtc/v1" if request.method == "GET" => Route::LiveKit(LiveKitTarget::Socket),
-        "/rtc/v1/validate" if matches!(request.method.as_str(), "GET" | "OPTIONS") => {
+        "/rtc" if request.method == "GET" => Route::LiveKit(LiveKitTarget::SplitSocket),
+        "/rtc/v1/validate" | "/rtc/validate" if matches!(request.method.as_str(), "GET" | "OPTIONS") => {
             Route::LiveKit(LiveKitTarget::Validate)
         }
-        "/rtc/v1" | "/rtc/v1/validate" => Route::Answer(Response::method_not_allowed("GET")),
+        "/rtc/v1" | "/rtc/v1/validate" | "/rtc" | "/rtc/validate" => {
+            Route::Answer(Response::method_not_allowed("GET"))
+        }
         "/health" if read_only => Route::Health,
         "/livez" if read_only => Route::Live,
         "/readyz" if read_only => Route::Ready,

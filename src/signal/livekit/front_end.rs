@@ -17,6 +17,8 @@ use super::reaction::{
 };
 use super::requirement::Requirement;
 use super::sections::OfferedSections;
+use super::subscriber::Subscriber;
+use super::subscribing::trickled;
 use super::tracks::OwnTracks;
 use super::welcome;
 use crate::core::command::{Command, Layout, Lifeline, Proof, Resume};
@@ -73,6 +75,8 @@ pub struct LiveKitFrontEnd {
     pub(super) people: People,
     pub(super) tracks: OwnTracks,
     pub(super) requirement: Requirement,
+    /// The connection on which the client receives, if it has one for that alone (version 0).
+    pub(super) subscriber: Option<Box<Subscriber>>,
     /// The offer that the core has not answered yet: the client's number of it, and its sections.
     pub(super) offering: Option<(u32, OfferedSections)>,
     /// Changes of the client's profile that the core has not confirmed yet, by the client's numbers.
@@ -81,6 +85,8 @@ pub struct LiveKitFrontEnd {
     pub(super) speaking: BTreeMap<ParticipantId, f32>,
     /// Tracks of which nothing is sent for now.
     pub(super) paused: BTreeSet<TrackId>,
+    /// Whether the client has been told our addresses by themselves.
+    has_candidates: bool,
     /// Whether the core has heard of this connection, and must hear of its end.
     pub(super) is_known_to_core: bool,
 }
@@ -100,10 +106,12 @@ impl LiveKitFrontEnd {
             people: People::default(),
             tracks: OwnTracks::default(),
             requirement: Requirement::default(),
+            subscriber: asked.is_split.then(Box::default),
             offering: None,
             changes: BTreeMap::new(),
             speaking: BTreeMap::new(),
             paused: BTreeSet::new(),
+            has_candidates: false,
             is_known_to_core: false,
         }
     }
@@ -115,9 +123,10 @@ impl LiveKitFrontEnd {
             request: None,
             room: Some(room),
             name,
-            auto_subscribe: self.auto_subscribe,
+            // In version 0 what is received is asked for track by track.
+            auto_subscribe: self.auto_subscribe && self.subscriber.is_none(),
             lifeline: Lifeline::Signalling,
-            layout: Layout::Tracks,
+            layout: if self.subscriber.is_some() { Layout::Split } else { Layout::Tracks },
             ticket,
         }
     }
@@ -125,7 +134,8 @@ impl LiveKitFrontEnd {
     /// Returns the demand to take up the participant that the client was, who has this identity by its token; `None` if the
     /// client does not want that.
     pub fn resume(&mut self, room: RoomId, identity: String) -> Option<Demand> {
-        let participant = self.resumes?;
+        // The connection on which it receives cannot be taken over by another front end.
+        let participant = self.resumes.filter(|_| self.subscriber.is_none())?;
         self.is_known_to_core = true;
         let resume = Resume { room, participant, proof: Proof::Identity(identity) };
         Some(Demand::Resume { request: None, resume })
@@ -164,6 +174,9 @@ impl LiveKitFrontEnd {
         }
         if let Some(offer) = request.offer {
             return self.receive_offer(now, offer, all);
+        }
+        if let Some(answer) = request.answer {
+            return self.receive_answer(&answer);
         }
         if let Some(track) = request.add_track {
             return self.add_track(now, track);
@@ -298,6 +311,15 @@ impl LiveKitFrontEnd {
                 self.requirement.want(*wanted);
                 self.require()
             }
+            Event::TransportOpened(..)
+            | Event::Consumed(..)
+            | Event::TransportEnded(_)
+            | Event::ConsumerEnded(_) => self.subscriber_event(event),
+            Event::TrackAdded(_) | Event::TrackRemoved(..) if self.subscriber.is_some() => {
+                let mut reaction = self.news(event);
+                reaction.and(self.subscriber_event(event));
+                reaction
+            }
             Event::Closing(reason) => self.closing(*reason),
             Event::Left(_) => {
                 self.is_known_to_core = false;
@@ -346,6 +368,7 @@ impl LiveKitFrontEnd {
         let mut reaction = say(&SignalResponse { join: Some(response), ..SignalResponse::default() });
         // What comes on its data channels is in a format of its own.
         reaction.demands.push(command(None, Command::ReadChannels));
+        reaction.and(self.receive_all());
         if let Some(offer) = self.first_offer.take() {
             // No time has passed since the allowance was full.
             let offered = self.offer_at_once(offer);
@@ -390,7 +413,11 @@ impl LiveKitFrontEnd {
         let mid_to_track_id =
             tracks.iter().map(|(mid, track)| (mid.to_string(), track_sid(*track))).collect();
         let answer = SessionDescription { kind: "answer".into(), sdp: sdp.to_owned(), id, mid_to_track_id };
-        say(&SignalResponse { answer: Some(answer), ..SignalResponse::default() })
+        let mut reaction = say(&SignalResponse { answer: Some(answer), ..SignalResponse::default() });
+        if !std::mem::replace(&mut self.has_candidates, true) {
+            reaction.say.extend(trickled(sdp));
+        }
+        reaction
     }
 
     /// Asks the client to offer again, if there is something that it does not know.
@@ -430,6 +457,7 @@ impl LiveKitFrontEnd {
                 let response = SubscriptionResponse { track_sid, err: numbers::TRACK_NOT_FOUND };
                 say(&SignalResponse { subscription_response: Some(response), ..SignalResponse::default() })
             }
+            Some(('c', track)) => self.consume_refused(track, refusal),
             Some(('m', number)) => {
                 let request_id = number.parse().unwrap_or_default();
                 self.changes.remove(&request_id);

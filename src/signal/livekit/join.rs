@@ -21,11 +21,24 @@ pub struct JoinAsked {
     pub auto_subscribe: bool,
     /// Who is to be taken up again, if the client was connected before; `Some(None)` if it does not say whom.
     pub resumes: Option<Option<ParticipantId>>,
+    /// Whether it speaks version 0, with a peer connection of its own for what it receives.
+    pub is_split: bool,
     /// The first offer, if it comes with the request.
     pub(super) offer: Option<SessionDescription>,
 }
 
 impl JoinAsked {
+    /// Reads the parameters of version 0: single words in the address.
+    pub fn read_words(auto_subscribe: Option<&str>, reconnect: Option<&str>, sid: Option<&str>) -> Self {
+        let is_set = |word: Option<&str>| word.is_some_and(|word| matches!(word, "1" | "true"));
+        Self {
+            auto_subscribe: auto_subscribe.is_none() || is_set(auto_subscribe),
+            resumes: is_set(reconnect).then(|| sid.and_then(participant_of_sid)),
+            is_split: true,
+            offer: None,
+        }
+    }
+
     /// Reads the parameter `join_request`: base 64 of a message, which may be compressed. Without one, everything has its
     /// default.
     ///
@@ -60,6 +73,7 @@ impl JoinAsked {
         Ok(Self {
             auto_subscribe: settings.auto_subscribe,
             resumes: request.reconnect.then(|| participant_of_sid(&request.participant_sid)),
+            is_split: false,
             offer: request.publisher_offer.filter(|offer| !offer.sdp.is_empty()),
         })
     }
@@ -119,6 +133,19 @@ mod tests {
             JoinAsked::read(None).map(|asked| (asked.auto_subscribe, asked.resumes)),
             Ok((true, None))
         );
+    }
+
+    #[test]
+    fn an_older_client_says_it_in_single_words() {
+        let read = |words: [Option<&str>; 3]| {
+            let asked = JoinAsked::read_words(words[0], words[1], words[2]);
+            (asked.auto_subscribe, asked.resumes)
+        };
+        assert_eq!(read([None; 3]), (true, None));
+        assert_eq!(read([Some("0"), Some("0"), None]), (false, None));
+        let sid = participant_sid(ParticipantId(3));
+        assert_eq!(read([Some("1"), Some("1"), Some(&sid)]), (true, Some(Some(ParticipantId(3)))));
+        assert_eq!(read([Some("true"), Some("true"), Some("x")]), (true, Some(None)));
     }
 
     #[test]

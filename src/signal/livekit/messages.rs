@@ -93,6 +93,7 @@ messages! {
     /// One message of a client. Exactly one of the fields is there.
     SignalRequest {
         1 offer: Option<SessionDescription>,
+        2 answer: Option<SessionDescription>,
         4 add_track: Option<AddTrackRequest>,
         5 mute: Option<MuteTrackRequest>,
         6 subscription: Option<UpdateSubscription>,
@@ -107,6 +108,8 @@ messages! {
     SignalResponse {
         1 join: Option<JoinResponse>,
         2 answer: Option<SessionDescription>,
+        3 offer: Option<SessionDescription>,
+        4 trickle: Option<TrickleRequest>,
         5 update: Option<ParticipantUpdate>,
         6 track_published: Option<TrackPublishedResponse>,
         8 leave: Option<LeaveRequest>,
@@ -124,6 +127,12 @@ messages! {
         21 subscription_response: Option<SubscriptionResponse>,
         22 request_response: Option<RequestResponse>,
         25 media_sections_requirement: Option<MediaSectionsRequirement>,
+    }
+    /// An address at which a peer connection can be reached.
+    TrickleRequest {
+        1 candidate_init: String,
+        2 target: i32,
+        3 is_final: bool,
     }
     /// A track that the client is about to publish.
     AddTrackRequest {
@@ -414,6 +423,7 @@ mod tests {
         }
         by_name! {
             WrappedJoinRequest JoinRequest ClientInfo ConnectionSettings SessionDescription SignalRequest SignalResponse
+            TrickleRequest
             AddTrackRequest SimulcastCodec VideoLayer MuteTrackRequest UpdateSubscription ParticipantTracks
             UpdateTrackSettings LeaveRequest SimulateScenario UpdateParticipantMetadata Ping Pong JoinResponse
             ReconnectResponse Room ParticipantInfo ParticipantPermission TrackInfo SimulcastCodecInfo IceServer ServerInfo

@@ -76,6 +76,7 @@ impl LiveKitFrontEnd {
                     reaction.say.push(encoded(&ended(*track)));
                 }
                 reaction.say.extend(self.tell_of_me().say);
+                reaction.and(self.receive_all());
                 reaction
             }
             Event::RoomUpdated(state) => {

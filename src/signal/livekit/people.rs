@@ -10,7 +10,7 @@ use crate::core::command::{MediaKind, Source};
 use crate::core::event::{self, LeaveReason};
 use crate::core::grants::{Grants, Role};
 use crate::core::ids::{ParticipantId, TrackId};
-use crate::core::msid::{participant_sid, track_sid};
+use crate::core::msid::{msid_of_track, participant_sid, track_sid};
 use crate::core::profile::Profile;
 
 /// The version of everything that is told of somebody. Messages on one connection cannot overtake each other, and the number
@@ -97,6 +97,19 @@ impl People {
     /// Returns how many there are.
     pub fn count(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// Returns the names of the stream and of the track by which the client knows what it is sent.
+    pub fn msid(&self, track: TrackId) -> Option<(String, String)> {
+        self.by_id.values().find_map(|person| {
+            let info = person.info.tracks.iter().find(|info| info.track == track)?;
+            Some(msid_of_track(info.participant, track, info.source, info.label.as_deref()))
+        })
+    }
+
+    /// Returns all tracks of all of them.
+    pub fn tracks(&self) -> impl Iterator<Item = TrackId> {
+        self.by_id.values().flat_map(|person| person.info.tracks.iter().map(|info| info.track))
     }
 
     /// Returns what is told of a track and its owner's id.

@@ -28,6 +28,17 @@ pub struct LiveKitReaction {
     pub is_fault: bool,
 }
 
+impl LiveKitReaction {
+    /// Adds what else is to be asked and said.
+    pub fn and(&mut self, other: Self) {
+        self.demands.extend(other.demands);
+        self.say.extend(other.say);
+        self.close = self.close.take().or(other.close);
+        self.refused = self.refused.take().or(other.refused);
+        self.is_fault |= other.is_fault;
+    }
+}
+
 pub fn encoded(message: &SignalResponse) -> Vec<u8> {
     message.encode_to_vec()
 }

@@ -93,6 +93,13 @@ impl LiveKitFrontEnd {
         if !self.take(now, tracks.len() / PREFERENCES_PER_MESSAGE, all) {
             return self.too_many_messages(now);
         }
+        if self.subscriber.is_some() {
+            let mut reaction = LiveKitReaction::default();
+            for track in tracks {
+                reaction.and(self.receive_track(track, subscription.subscribe));
+            }
+            return reaction;
+        }
         let demand = |track: TrackId| {
             let asked =
                 if subscription.subscribe { Command::Subscribe(track) } else { Command::Unsubscribe(track) };

@@ -1,0 +1,127 @@
+//! What a LiveKit client receives, in both versions of the signalling: in version 1 the core gives tracks to the sections that the
+//! client has offered; in version 0 they are consumed one by one, on a connection for which we make the offers.
+
+use super::super::whip::lines;
+use super::front_end::LiveKitFrontEnd;
+use super::messages::{SessionDescription, SignalResponse, SubscriptionResponse, TrickleRequest, numbers};
+use super::reaction::{LiveKitReaction, command, encoded, leave, request_id, say};
+use super::subscriber::Next;
+use crate::core::command::Command;
+use crate::core::event::{Event, Refusal, RefusalCode};
+use crate::core::ids::TrackId;
+use crate::core::msid::track_sid;
+
+impl LiveKitFrontEnd {
+    /// Takes the client's answer to an offer of ours.
+    pub(super) fn receive_answer(&mut self, answer: &SessionDescription) -> LiveKitReaction {
+        let next = self.subscriber.as_mut().map(|subscriber| subscriber.answered(answer));
+        next.map(|next| self.follow(next)).unwrap_or_default()
+    }
+
+    /// Receives a track from now on, or no longer, where the client receives on a connection of its own.
+    pub(super) fn receive_track(&mut self, track: TrackId, wanted: bool) -> LiveKitReaction {
+        let msid = self.people.msid(track);
+        let Some(subscriber) = &mut self.subscriber else { return LiveKitReaction::default() };
+        let next = match msid {
+            Some(msid) if wanted => subscriber.subscribe(track, msid),
+            None if wanted => return say(&cannot_receive(track, numbers::TRACK_NOT_FOUND)),
+            _ => subscriber.unsubscribe(track),
+        };
+        self.follow(next)
+    }
+
+    /// Receives every track that there is, if the client wants that without asking.
+    pub(super) fn receive_all(&mut self) -> LiveKitReaction {
+        let mut all = LiveKitReaction::default();
+        let may_receive = self.me.as_ref().is_some_and(|me| me.grants.subscribe);
+        if self.auto_subscribe && may_receive && self.subscriber.is_some() {
+            let known: Vec<TrackId> = self.people.tracks().collect();
+            for track in known {
+                let LiveKitReaction { demands, say, .. } = self.receive_track(track, true);
+                all.demands.extend(demands);
+                all.say.extend(say);
+            }
+        }
+        all
+    }
+
+    /// Takes what the core says of the connection on which the client receives, and of the tracks on it.
+    pub(super) fn subscriber_event(&mut self, event: &Event) -> LiveKitReaction {
+        match event {
+            Event::TrackAdded(info) => {
+                let may_receive = self.me.as_ref().is_some_and(|me| me.grants.subscribe);
+                if self.auto_subscribe && may_receive {
+                    return self.receive_track(info.track, true);
+                }
+                return LiveKitReaction::default();
+            }
+            // Nothing but a new call makes a new connection.
+            Event::TransportEnded(_) => return say(&leave(0, numbers::RECONNECT)),
+            _ => {}
+        }
+        let Some(subscriber) = &mut self.subscriber else { return LiveKitReaction::default() };
+        let next = match event {
+            Event::TransportOpened(_, opened) => subscriber.opened(opened),
+            Event::Consumed(_, consumed) => subscriber.consumed(consumed),
+            Event::TrackRemoved(track, _) | Event::ConsumerEnded(track) => subscriber.ended(*track),
+            _ => Next::default(),
+        };
+        self.follow(next)
+    }
+
+    /// Tells the client that a track which it is to receive is not to be had.
+    pub(super) fn consume_refused(&mut self, track: &str, refusal: &Refusal) -> LiveKitReaction {
+        let (Ok(track), Some(subscriber)) = (track.parse::<TrackId>(), &mut self.subscriber) else {
+            return LiveKitReaction::default();
+        };
+        let next = subscriber.refused(track);
+        let mut reaction = self.follow(next);
+        let why = match refusal.code {
+            RefusalCode::CannotConsume => numbers::CODEC_UNSUPPORTED,
+            _ => numbers::TRACK_NOT_FOUND,
+        };
+        reaction.say.push(encoded(&cannot_receive(track, why)));
+        reaction
+    }
+
+    fn follow(&mut self, next: Next) -> LiveKitReaction {
+        let Next { commands, offer, unsupported } = next;
+        let demand = |asked: Command| {
+            let request = match &asked {
+                Command::Consume { track, .. } => request_id('c', track),
+                Command::OpenTransport { .. } => request_id('x', ""),
+                _ => None,
+            };
+            command(request, asked)
+        };
+        let mut reaction = LiveKitReaction {
+            demands: commands.into_iter().map(demand).collect(),
+            ..LiveKitReaction::default()
+        };
+        if let Some(offer) = offer {
+            let offer = SignalResponse { offer: Some(offer), ..SignalResponse::default() };
+            reaction.say.push(encoded(&offer));
+        }
+        let refused = unsupported.into_iter().map(|track| cannot_receive(track, numbers::CODEC_UNSUPPORTED));
+        reaction.say.extend(refused.map(|message| encoded(&message)));
+        reaction
+    }
+}
+
+fn cannot_receive(track: TrackId, why: i32) -> SignalResponse {
+    let response = SubscriptionResponse { track_sid: track_sid(track), err: why };
+    SignalResponse { subscription_response: Some(response), ..SignalResponse::default() }
+}
+
+/// Returns the messages that tell a client once more the addresses which stand in an answer: LiveKit's connection check counts
+/// those alone that come by themselves.
+pub(super) fn trickled(answer: &str) -> Vec<Vec<u8>> {
+    let mid = lines(answer).find_map(|line| line.strip_prefix("a=mid:")).unwrap_or_default();
+    let message = |candidate: &str| {
+        let init = serde_json::json!({ "candidate": candidate, "sdpMid": mid, "sdpMLineIndex": 0 });
+        let trickle = TrickleRequest { candidate_init: init.to_string(), target: 0, is_final: false };
+        encoded(&SignalResponse { trickle: Some(trickle), ..SignalResponse::default() })
+    };
+    let attributes = lines(answer).filter_map(|line| line.strip_prefix("a="));
+    attributes.filter(|attribute| attribute.starts_with("candidate:")).map(message).collect()
+}
