@@ -208,9 +208,14 @@ impl Participant {
         }
     }
 
-    /// Whether they make no offers: each of their slots is for one track alone, which they have asked for.
+    /// Whether they make offers on the transport with which they have joined.
+    pub fn makes_offers(&self) -> bool {
+        self.layout != Layout::Parameters
+    }
+
+    /// Whether they receive by parameters: each of their slots is for one track alone, which they have asked for.
     pub fn is_parametric(&self) -> bool {
-        self.layout == Layout::Parameters
+        matches!(self.layout, Layout::Parameters | Layout::Split)
     }
 
     /// Whether they can be told anything.

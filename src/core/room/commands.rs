@@ -41,8 +41,8 @@ impl Room {
         }
         let done = match command {
             Command::Offer { sdp, publications } => {
-                let is_parametric = self.participants[from.0].is_parametric();
-                match self.transports_of(from).first().filter(|_| !is_parametric) {
+                let makes_offers = self.participants[from.0].makes_offers();
+                match self.transports_of(from).first().filter(|_| makes_offers) {
                     Some(&transport) => self.negotiate(now, transport, request, &sdp, &publications, outbox),
                     None => outbox.event(from, Event::Refused(request, no_transport())),
                 }

@@ -153,15 +153,18 @@ impl Room {
         (draw(), draw())
     }
 
-    /// Ends the sections of a member in which nothing is shown: their tracks have ended, or are wanted no more. Does nothing for
-    /// members who make offers.
+    /// Ends the sections of a member in which nothing is shown: their tracks have ended, or are wanted no more. Does nothing
+    /// where members make offers.
     pub(super) fn end_idle_consumers(&mut self, now: Instant, of: ParticipantKey) {
         let participant = &self.participants[of.0];
         if !participant.is_parametric() {
             return;
         }
         let idle = participant.slots.iter().filter(|slot| slot.open && slot.shown.is_none());
-        let mut idle: Vec<(TransportKey, Mid)> = idle.map(|slot| (slot.transport, slot.mid)).collect();
+        let by_parameters =
+            |on: TransportKey| self.transports.get(on.0).is_some_and(|on| on.parametric.is_some());
+        let idle = idle.map(|slot| (slot.transport, slot.mid)).filter(|(on, _)| by_parameters(*on));
+        let mut idle: Vec<(TransportKey, Mid)> = idle.collect();
         self.collect_counters(of);
         while let Some((on, mid)) = idle.pop() {
             let Some(transport) = self.transports.get(on.0) else { continue };

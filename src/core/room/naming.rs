@@ -64,6 +64,8 @@ impl Room {
             Layout::Slots | Layout::Parameters => {
                 Naming::Slots(msids_of_slots(negotiated, &participant.slots, on))
             }
+            // Who receives on another transport is sent nothing on this one.
+            Layout::Split => Naming::Tracks(Vec::new()),
             Layout::Tracks => Naming::Tracks(self.msids_of_tracks(&participant.slots, on)),
         }
     }

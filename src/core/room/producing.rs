@@ -80,11 +80,11 @@ impl Room {
 
     /// Forgets the sections of a transport whose tracks have ended. Does nothing if its client makes offers: theirs are there
     /// until they are offered no more.
-    pub(super) fn forget_produced(&mut self, of: ParticipantKey, on: TransportKey) {
-        if !self.participants[of.0].is_parametric() {
+    pub(super) fn forget_produced(&mut self, on: TransportKey) {
+        let transport = &self.transports[on.0];
+        if transport.parametric.is_none() {
             return;
         }
-        let transport = &self.transports[on.0];
         let is_left = |mid| transport.published.contains_key(&mid);
         let sections = transport.negotiated.sections.iter();
         let left = sections.filter(|section| section.ingress.is_none() || is_left(section.mid));

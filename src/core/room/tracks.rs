@@ -143,7 +143,7 @@ impl Room {
                 self.end_idle_consumers(now, other);
             }
         }
-        self.forget_produced(publication.owner, publication.transport);
+        self.forget_produced(publication.transport);
         debug!(room = %self.id, track = %publication.track, "unpublished");
     }
 }

@@ -349,10 +349,14 @@ impl Room {
         };
         match owner {
             // They can open another one.
-            Some(owner) if self.participants[owner.0].is_parametric() => {
+            Some(owner) if self.transports[key.0].parametric.is_some() => {
                 self.end_parametric(now, owner, key, outbox);
             }
-            Some(owner) if self.participants[owner.0].transports.len() == 1 => {
+            // What is left of a member who makes offers are transports that they cannot make offers on.
+            Some(owner)
+                if self.participants[owner.0].transports.len() == 1
+                    || self.participants[owner.0].is_parametric() =>
+            {
                 self.expel(now, owner, reason, outbox);
             }
             _ => self.remove_transport(now, key, outbox),

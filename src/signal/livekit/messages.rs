@@ -35,6 +35,8 @@ pub mod numbers {
 
     /// `LeaveRequest.Action`: stay away.
     pub const DISCONNECT: i32 = 0;
+    /// `LeaveRequest.Action`: take the call up again.
+    pub const RESUME: i32 = 1;
     /// `LeaveRequest.Action`: join anew.
     pub const RECONNECT: i32 = 2;
 
@@ -199,6 +201,8 @@ messages! {
     }
     /// What a client wants to have happen to it, for trying.
     SimulateScenario {
+        2 node_failure: bool,
+        3 migration: bool,
         4 server_leave: bool,
         9 leave_request_full_reconnect: bool,
     }

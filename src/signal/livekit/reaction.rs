@@ -65,7 +65,7 @@ pub fn update(participants: Vec<ParticipantInfo>) -> SignalResponse {
 }
 
 pub fn leave(reason: i32, action: i32) -> SignalResponse {
-    let can_reconnect = action == numbers::RECONNECT;
+    let can_reconnect = action != numbers::DISCONNECT;
     SignalResponse {
         leave: Some(LeaveRequest { can_reconnect, reason, action }),
         ..SignalResponse::default()

@@ -17,7 +17,7 @@ use crate::core::ids::{Mid, TrackId};
 use crate::core::msid::track_of_sid;
 use crate::core::profile::ProfileChange;
 use crate::limits::{DATA_BYTES_PER_RECIPIENT, FAULTS_MAX, PREFERENCES_PER_MESSAGE, RECIPIENTS_PER_MESSAGE};
-use crate::signal::native::refusals;
+use crate::signal::native::{Close, refusals};
 
 impl LiveKitFrontEnd {
     pub(super) fn receive_offer(
@@ -154,10 +154,18 @@ impl LiveKitFrontEnd {
 
     /// Has happen to a client what it wants to try.
     pub(super) fn simulate(scenario: &SimulateScenario) -> LiveKitReaction {
-        match (scenario.leave_request_full_reconnect, scenario.server_leave) {
-            (true, _) => say(&leave(0, numbers::RECONNECT)),
-            (_, true) => say(&leave(3, numbers::DISCONNECT)),
-            _ => LiveKitReaction::default(),
+        let close = Some(Close::GoingAway);
+        if scenario.leave_request_full_reconnect {
+            say(&leave(0, numbers::RECONNECT))
+        } else if scenario.server_leave {
+            say(&leave(3, numbers::DISCONNECT))
+        } else if scenario.migration {
+            LiveKitReaction { close, ..say(&leave(0, numbers::RESUME)) }
+        } else if scenario.node_failure {
+            // Nobody is left who could be taken up again, and nobody says so.
+            LiveKitReaction { close, ..ask(Command::Leave) }
+        } else {
+            LiveKitReaction::default()
         }
     }
 }

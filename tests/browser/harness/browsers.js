@@ -36,9 +36,12 @@ const PAGE_CODE = ["synthetic.js", "senses.js", "loopback.js", "attendee.js", "l
   readFileSync(resolve(import.meta.dirname, "../page", name), "utf8"),
 );
 
-/** The client of LiveKit as its authors publish it, and the page's code on it. */
-export const livekitCode = () =>
-  ["../node_modules/livekit-client/dist/livekit-client.umd.js", "../page/livekit.js"].map((path) =>
+/**
+ * The client of LiveKit as its authors publish it, and the page's code on it: the package `livekit-client`, or
+ * `livekit-client-before`, the last that speaks version 0 of the signalling alone.
+ */
+export const livekitCode = (name) =>
+  [`../node_modules/${name}/dist/livekit-client.umd.js`, "../page/livekit.js"].map((path) =>
     readFileSync(resolve(import.meta.dirname, path), "utf8"),
   );
 

@@ -24,7 +24,8 @@ export class Person {
   static async arrive(name, identity, { origin, browser, sdk = "strait" }) {
     const person = new Person(name, identity, await openPage(browser));
     await person.#page.gotoWithLab(`${origin}${QUIET_PAGE}`);
-    if (sdk === "livekit") for (const code of livekitCode()) await person.#page.evaluate(code);
+    const code = sdk === "strait" ? [] : livekitCode(sdk);
+    for (const text of code) await person.#page.evaluate(text);
     return person;
   }
 

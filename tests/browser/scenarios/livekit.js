@@ -4,8 +4,10 @@ import { createHmac } from "node:crypto";
 import { eventually } from "../harness/eventually.js";
 import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
 
-const LIVEKIT = { sdk: "livekit" };
-const FIREFOX = { sdk: "livekit", browser: "firefox" };
+const LIVEKIT = { sdk: "livekit-client" };
+const FIREFOX = { sdk: "livekit-client", browser: "firefox" };
+/** The last client that knows version 0 of the signalling alone, on which the server makes offers, too. */
+const BEFORE = { sdk: "livekit-client-before" };
 /** Firefox has no loopback candidates: the server must be reachable at an address of an interface too. */
 const EVERYWHERE = { host: "[::]" };
 
@@ -236,3 +238,25 @@ scenario(
   },
   EVERYWHERE,
 );
+
+scenario("people on LiveKit's older client, on its newer one and on ours hear and see each other", async (world) => {
+  const anna = await world.enters("Anna", BEFORE);
+  const ben = await world.enters("Ben");
+  const cleo = await world.enters("Cleo", BEFORE);
+  const dan = await world.enters("Dan", LIVEKIT);
+  await allSeeAndHearAll([anna, ben, cleo, dan]);
+  await anna.sharesScreen("white");
+  await Promise.all([ben, cleo].map((other) => other.sees(anna, { source: "screen", colour: "white" })));
+  await anna.stopsSharingScreen();
+  await Promise.all([ben, cleo].map((other) => other.isToldOfTrack(anna, "screen", null)));
+  await cleo.subscription(ben, "camera", "unsubscribe");
+  await cleo.isToldOfTrack(ben, "camera", { status: "waiting" });
+  await cleo.subscription(ben, "camera", "subscribe");
+  await cleo.sees(ben);
+  await ben.mutes("microphone");
+  await Promise.all([anna, cleo].map((other) => other.hearsSilenceFrom(ben)));
+  await ben.unmutes("microphone");
+  await dan.leaves();
+  const eva = await world.enters("Eva", LIVEKIT);
+  await allSeeAndHearAll([anna, ben, cleo, eva]);
+});
