@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use strait::core::command::Command;
-use strait::core::event::{Event, Joined, Refusal, RefusalCode, SlotCounts};
-use strait::core::grants::Grants;
-use strait::core::ids::{ParticipantId, TrackId};
+use strait::core::command::{Command, MediaKind, Source};
+use strait::core::event::{
+    Consumed, Event, Joined, OpenedTransport, ParticipantInfo, Refusal, RefusalCode, SlotCounts, TrackInfo,
+};
+use strait::core::grants::{Grants, Role};
+use strait::core::ids::{ParticipantId, TrackId, TransportId};
+use strait::core::ortc::{DtlsParameters, IceParameters, RtpParameters};
 use strait::core::profile::Profile;
 use strait::core::room_options::RoomState;
 use strait::signal::livekit::{JoinAsked, LiveKitFacts, LiveKitFrontEnd, LiveKitReaction};
@@ -24,6 +27,21 @@ const LIMITS: Limits = Limits {
 };
 
 fn joined() -> Event {
+    let camera = |track| TrackInfo {
+        track: TrackId(track),
+        participant: ParticipantId(2),
+        source: Source::Camera,
+        muted: false,
+        label: None,
+    };
+    let ben = ParticipantInfo {
+        participant: ParticipantId(2),
+        profile: Profile::named("Ben"),
+        role: Role::Speaker,
+        reconnecting: false,
+        media_lost: false,
+        tracks: [1000, 1001].map(camera).to_vec(),
+    };
     let slots = SlotCounts { audio: 4, video: 4 };
     let joined = Joined {
         participant: ParticipantId(1),
@@ -35,7 +53,7 @@ fn joined() -> Event {
         resume_seconds: 30,
         grants: Grants::OPEN,
         room_state: RoomState::default(),
-        participants: Vec::new(),
+        participants: vec![ben],
     };
     Event::Joined(None, Box::new(joined))
 }
@@ -45,6 +63,7 @@ fn joined() -> Event {
 struct Core {
     reserved: BTreeSet<TrackId>,
     published: BTreeSet<TrackId>,
+    consumed: BTreeSet<TrackId>,
     refuses: bool,
 }
 
@@ -74,6 +93,30 @@ impl Core {
                 assert!(self.published.contains(&track), "nobody mutes what is not theirs");
                 vec![Event::Done(request)]
             }
+            Command::OpenTransport { .. } => {
+                let opened = OpenedTransport {
+                    transport: TransportId(1),
+                    ice: IceParameters {
+                        username_fragment: "u".into(),
+                        password: "p".into(),
+                        ice_lite: true,
+                    },
+                    candidates: Vec::new(),
+                    dtls: DtlsParameters::default(),
+                };
+                vec![Event::TransportOpened(request, Box::new(opened))]
+            }
+            Command::Consume { track, paused, .. } => {
+                assert!(self.consumed.insert(track), "each track is consumed once");
+                let mid = Some(self.consumed.len().to_string());
+                let parameters = RtpParameters { mid, ..RtpParameters::default() };
+                let consumed = Consumed { track, kind: MediaKind::Video, parameters, paused, muted: false };
+                vec![Event::Consumed(request, Box::new(consumed))]
+            }
+            Command::Unsubscribe(track) => {
+                self.consumed.remove(&track);
+                vec![Event::Done(request)]
+            }
             Command::Leave => vec![Event::Left(request)],
             _ => vec![Event::Done(request)],
         }
@@ -85,7 +128,11 @@ impl Core {
 pub fn livekit(data: &[u8]) {
     let mut tape = Tape::new(data);
     let parameter = tape.bytes().unwrap_or_default();
-    let asked = std::str::from_utf8(parameter).ok().and_then(|text| JoinAsked::read(Some(text)).ok());
+    let asked = match std::str::from_utf8(parameter) {
+        Ok("0") => Some(JoinAsked::read_words(None, None, None)),
+        Ok(text) => JoinAsked::read(Some(text)).ok(),
+        Err(_) => None,
+    };
     let mut now = Instant::now();
     let mut front_end = LiveKitFrontEnd::new(LIMITS, now, asked.unwrap_or_default());
     let ticket = Ticket::Granted { grants: Grants::OPEN, profile: None, is_invited: true };

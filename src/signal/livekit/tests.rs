@@ -9,15 +9,16 @@ use super::messages::{
     SimulateScenario, UpdateParticipantMetadata, UpdateSubscription, UpdateTrackSettings, numbers,
 };
 use super::*;
-use crate::core::command::{Command, Layout, Source};
+use crate::core::command::{Command, Layout, MediaKind, Source};
 use crate::core::data::DataPayload;
 use crate::core::event::{
-    self, ClosingReason, Event, Joined, LeaveReason, Refusal, RefusalCode, SlotCounts, SlotInfo, SlotMap,
-    Speaker, Speakers, TrackInfo,
+    self, ClosingReason, Consumed, Event, Joined, LeaveReason, OpenedTransport, Refusal, RefusalCode,
+    SlotCounts, SlotInfo, SlotMap, Speaker, Speakers, TrackInfo,
 };
 use crate::core::grants::{Grants, Role};
-use crate::core::ids::{Mid, ParticipantId, RequestId, TrackId};
+use crate::core::ids::{Mid, ParticipantId, RequestId, TrackId, TransportId};
 use crate::core::msid::{participant_sid, track_sid};
+use crate::core::ortc::{DtlsParameters, IceParameters, RtpParameters, TransportDirection};
 use crate::core::profile::Profile;
 use crate::core::room_options::RoomState;
 use crate::signal::allowance::Allowance;
@@ -421,4 +422,54 @@ fn what_is_said_on_data_channels_goes_to_those_whom_it_is_for_with_its_true_send
     assert!(
         ["hi", "chat", "ben"].iter().all(|word| text.contains(word)) && text.contains(&participant_sid(BEN))
     );
+}
+
+#[test]
+fn an_older_client_is_offered_what_it_receives_and_offers_what_it_sends() {
+    let now = Instant::now();
+    let asked = JoinAsked { auto_subscribe: true, is_split: true, ..JoinAsked::default() };
+    let mut front_end = LiveKitFrontEnd::new(LIMITS, now, asked);
+    let demand = front_end.join("standup".parse().expect("a room"), "Anna".into(), ticket());
+    assert!(
+        matches!(demand, Demand::Join { layout: Layout::Split, auto_subscribe: false, .. }),
+        "{demand:?}"
+    );
+    let mut anna = Client { front_end, now };
+    let welcome = commands(anna.front_end.event(&joined(), FACTS));
+    let receive = Command::OpenTransport { direction: TransportDirection::Receive };
+    assert_eq!(welcome, [Command::ReadChannels, receive], "for Ben's camera");
+    let opened = OpenedTransport {
+        transport: TransportId(7),
+        ice: IceParameters { username_fragment: "abcd".into(), password: "secret".into(), ice_lite: true },
+        candidates: Vec::new(),
+        dtls: DtlsParameters::default(),
+    };
+    let asked = commands(anna.front_end.event(&Event::TransportOpened(None, Box::new(opened)), FACTS));
+    assert!(matches!(asked.as_slice(), [Command::Consume { track: CAMERA, paused: true, .. }]), "{asked:?}");
+    let parameters = RtpParameters { mid: Some("0".into()), ..RtpParameters::default() };
+    let consumed = Consumed { track: CAMERA, kind: MediaKind::Video, parameters, paused: true, muted: false };
+    let told = anna.told(&Event::Consumed(None, Box::new(consumed)));
+    let offered = told[0].offer.clone().expect("an offer");
+    assert!(offered.sdp.contains(&format!("a=msid:{}|camera {}", participant_sid(BEN), track_sid(CAMERA))));
+    let sdp = "v=0\r\na=fingerprint:sha-256 AB\r\na=setup:active\r\nm=video 9 x 101\r\n".to_owned();
+    let answer = SessionDescription { kind: "answer".into(), sdp, id: offered.id, ..Default::default() };
+    let asked = anna.asks(&SignalRequest { answer: Some(answer), ..Default::default() });
+    assert!(matches!(asked[0], Command::ConnectTransport { transport: TransportId(7), .. }), "{asked:?}");
+    assert_eq!(asked[1], Command::Pause { track: CAMERA, paused: false });
+    // What it sends it offers, as others do.
+    assert_eq!(anna.announces("cam").len(), 1);
+    anna.told(&Event::TrackReserved(None, TrackId(77)));
+    let offered = commands(anna.offers(1, offer(&[("video", "0", "sendonly", "cam")])));
+    assert!(matches!(&offered[0], Command::Offer { publications, .. } if publications.len() == 1));
+    // What ends is offered no more.
+    let told = anna.told(&Event::TrackRemoved(CAMERA, BEN));
+    assert!(
+        told.iter()
+            .any(|message| message.offer.as_ref().is_some_and(|offer| offer.sdp.contains("a=inactive")))
+    );
+    let subscription =
+        UpdateSubscription { track_sids: vec![track_sid(CAMERA)], subscribe: true, ..Default::default() };
+    let answered = anna.says(&SignalRequest { subscription: Some(subscription), ..Default::default() });
+    let answered = read(&answered)[0].subscription_response.clone().expect("it is gone");
+    assert_eq!(answered.err, numbers::TRACK_NOT_FOUND);
 }

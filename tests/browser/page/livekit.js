@@ -100,6 +100,17 @@
   lab.greet = (destinationIdentity, payload) =>
     room.localParticipant.performRpc({ destinationIdentity, method: "greet", payload });
 
+  /** Runs one of the checks with which LiveKit's authors find out why somebody cannot connect. */
+  lab.check = async ({ check, room: id }) => {
+    const microphone = lab.microphone({ hz: 440 });
+    const camera = lab.camera({ rgb: [200, 0, 0] });
+    navigator.mediaDevices.getUserMedia = async ({ audio }) =>
+      new MediaStream([(audio ? microphone : camera).track.clone()]);
+    const url = location.origin.replace("http", "ws");
+    const found = await new livekit.ConnectionCheck(url, unsigned(check, id))[check]();
+    return { check, status: livekit.CheckStatus[found.status].toLowerCase(), logs: found.logs };
+  };
+
   lab.setName = (name) => room.localParticipant.setName(name);
   lab.simulate = (scenario) => room.simulateScenario(scenario);
 

@@ -260,3 +260,20 @@ scenario("people on LiveKit's older client, on its newer one and on ours hear an
   const eva = await world.enters("Eva", LIVEKIT);
   await allSeeAndHearAll([anna, ben, cleo, eva]);
 });
+
+scenario("LiveKit's own check of a connection passes whole", async (world) => {
+  const anna = await world.arrives("Anna", LIVEKIT);
+  const CHECKS = [
+    "checkWebsocket",
+    "checkWebRTC",
+    "checkTURN",
+    "checkReconnect",
+    "checkPublishAudio",
+    "checkPublishVideo",
+    "checkConnectionProtocol",
+  ];
+  const run = (check) => anna.page.evaluate((order) => lab.check(order), { check, room: world.room });
+  const found = await Promise.all(CHECKS.map(run));
+  const failed = found.filter(({ status }) => status !== "success");
+  assert.deepEqual(failed, []);
+});
