@@ -100,9 +100,16 @@ fn write_command(command: &Command) -> (&'static str, Value) {
                 .collect();
             ("offer", json!({"sdp": sdp, "publications": publications}))
         }
-        Command::ReserveTrack(_) | Command::ReadChannels | Command::ToChannel { .. } => {
-            panic!("this protocol has no such command")
-        }
+        Command::ReserveTrack(_)
+        | Command::ReadChannels
+        | Command::ToChannel { .. }
+        | Command::OpenTransport { .. }
+        | Command::ConnectTransport { .. }
+        | Command::RestartTransport { .. }
+        | Command::CloseTransport { .. }
+        | Command::Produce { .. }
+        | Command::CloseProducer { .. }
+        | Command::Consume { .. } => panic!("this protocol has no such command"),
         Command::Mute { track, muted } => ("mute", json!({"trackId": track.to_string(), "muted": muted})),
         Command::Subscribe(track) => ("subscribe", json!({"trackId": track.to_string()})),
         Command::Unsubscribe(track) => ("unsubscribe", json!({"trackId": track.to_string()})),

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::data::DataPayload;
 use super::grants::Grants;
-use super::ids::{Mid, ParticipantId, RoomId, TrackId};
+use super::ids::{Mid, ParticipantId, RoomId, TrackId, TransportId};
 pub use super::moderation::Moderation;
+use super::ortc::{DtlsParameters, RtpCapabilities, RtpParameters, TransportDirection};
 use super::profile::{Profile, ProfileChange};
 pub use super::source::{MediaKind, Source};
 pub use super::track_label::TrackLabel;
@@ -65,6 +66,10 @@ pub enum Layout {
     /// inactive if it shows none. So a track is announced by the next answer, and media waits for that; slot maps tell that
     /// there is something to offer again for.
     Tracks,
+    /// There are no offers and no answers: the participant opens transports, produces and consumes by ORTC parameters
+    /// ([`ortc`](super::ortc)). Each section in which they receive is for one track alone, which they have asked for; they are
+    /// told no slot maps.
+    Parameters,
 }
 
 /// A request to resume a participant whose signalling connection broke.
@@ -248,5 +253,57 @@ pub enum Command {
         reason: String,
         /// More about it, in their own words: at most 2,000 characters.
         text: String,
+    },
+    /// Open a transport, which is told by [`Event::TransportOpened`](super::event::Event::TransportOpened). This and what
+    /// follows are for participants of the layout [`Parameters`](Layout::Parameters) alone.
+    OpenTransport {
+        /// Which way media is to flow on it.
+        direction: TransportDirection,
+    },
+    /// Say which certificate the client has, so that the handshake of a transport can begin. It may be said again.
+    ConnectTransport {
+        /// The transport, which is their own.
+        transport: TransportId,
+        /// The client's end of the handshake.
+        dtls: DtlsParameters,
+    },
+    /// Restart ICE on a transport. The new credentials are told as when it was opened.
+    RestartTransport {
+        /// The transport, which is their own.
+        transport: TransportId,
+    },
+    /// Close a transport, with all that is produced or consumed on it.
+    CloseTransport {
+        /// The transport, which is their own.
+        transport: TransportId,
+    },
+    /// Publish a track, which is told by [`Event::Produced`](super::event::Event::Produced).
+    Produce {
+        /// The transport that it comes on, which is their own and on which they send.
+        transport: TransportId,
+        /// Whether it is audio or video.
+        kind: MediaKind,
+        /// How it is sent.
+        parameters: Box<RtpParameters>,
+        /// What it shows, which is of that kind.
+        source: Source,
+        /// Whether it is muted from the beginning.
+        muted: bool,
+    },
+    /// Publish an own track no longer.
+    CloseProducer {
+        /// The track.
+        track: TrackId,
+    },
+    /// Receive a track from now on, which is told by [`Event::Consumed`](super::event::Event::Consumed).
+    Consume {
+        /// The transport that it is to be sent on, which is their own and on which they receive.
+        transport: TransportId,
+        /// The track, which is somebody else's.
+        track: TrackId,
+        /// What the client can receive.
+        capabilities: Box<RtpCapabilities>,
+        /// Whether nothing of it is sent until it is resumed.
+        paused: bool,
     },
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::command::{MediaKind, Source, TrackLabel};
 use super::data::DataPayload;
 use super::grants::{Grants, Role};
-use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
+use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId, TransportId};
+use super::ortc::{DtlsParameters, IceCandidate, IceParameters, RtpParameters};
 use super::profile::Profile;
 use super::quality::Quality;
 use super::room_options::RoomState;
@@ -169,6 +170,34 @@ pub struct Resumed {
     pub subscriptions: Vec<(TrackId, bool)>,
     /// Tracks of the room that they are not subscribed to.
     pub unsubscribed: Vec<TrackId>,
+}
+
+/// A transport for a client without session descriptions, and how to connect to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenedTransport {
+    /// Its name, for its owner alone.
+    pub transport: TransportId,
+    /// Our ICE credentials.
+    pub ice: IceParameters,
+    /// Our addresses, best first.
+    pub candidates: Vec<IceCandidate>,
+    /// Our end of the handshake.
+    pub dtls: DtlsParameters,
+}
+
+/// A track that somebody has asked to receive, and how it is sent to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consumed {
+    /// The track.
+    pub track: TrackId,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// How it is sent.
+    pub parameters: RtpParameters,
+    /// Whether nothing of it is sent until it is resumed.
+    pub paused: bool,
+    /// Whether its publisher has muted it.
+    pub muted: bool,
 }
 
 /// Why somebody is no longer in a room. Each ending has its own: clients, logs, metrics and `strait explain` all tell it
@@ -339,6 +368,16 @@ pub enum RefusalCode {
     TurnedAway,
     /// Nobody has let them in who waited.
     NobodyAnswered,
+    /// There is no such transport, or it is somebody else's.
+    UnknownTransport,
+    /// The client cannot receive the track.
+    CannotConsume,
+    /// The transport that a track is to be sent on is not there, or is not for receiving.
+    NoReceiveTransport,
+    /// ORTC parameters that cannot be served.
+    BadParameters,
+    /// The participant has as many transports as they may.
+    TooManyTransports,
 }
 
 /// Why a request was not carried out. A refused request has changed nothing.
@@ -517,4 +556,15 @@ pub enum Event {
     Knocking(ParticipantId, Box<Profile>),
     /// Somebody waits no longer: they were let in or turned away, or have gone.
     KnockingOver(ParticipantId),
+    /// The reply to a request for a transport, or for new ICE credentials of one.
+    TransportOpened(Option<RequestId>, Box<OpenedTransport>),
+    /// The reply to a request to publish a track: its id.
+    Produced(Option<RequestId>, TrackId),
+    /// The reply to a request to receive a track.
+    Consumed(Option<RequestId>, Box<Consumed>),
+    /// A transport of the receiver's has ended, and not because they have asked for it: the client closed it, or its handshake
+    /// failed. What was produced and consumed on it has ended, too.
+    TransportEnded(TransportId),
+    /// A track that the receiver consumed is not sent to them any more, although it is still published.
+    ConsumerEnded(TrackId),
 }

@@ -133,6 +133,12 @@ public_id!(
     "t-"
 );
 
+public_id!(
+    /// A transport, for clients that have several; `x-` and 13 base-32 digits on the wire.
+    TransportId,
+    "x-"
+);
+
 /// The shell's name for one signalling connection. A process never uses one twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);

@@ -33,6 +33,7 @@ pub mod mutation;
 pub mod negotiated;
 pub mod negotiation;
 pub mod notice;
+pub mod ortc;
 pub mod outbox;
 pub mod output;
 pub mod pace;

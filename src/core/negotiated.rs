@@ -93,7 +93,7 @@ impl Codec {
     }
 
     /// Whether a decoder of `receiver` can decode this codec.
-    fn decodable_by(self, receiver: Codec) -> bool {
+    pub(super) fn decodable_by(self, receiver: Codec) -> bool {
         match (self, receiver) {
             (
                 Codec::H264 { profile, packetization_mode: mode },
@@ -250,7 +250,7 @@ pub struct NegotiatedSection {
     pub payload_types: Vec<PayloadType>,
     /// The codecs among them, each with this section's payload types for retransmissions and redundancy.
     pub codecs: Vec<CodecParams>,
-    /// Header extensions of what we send here.
+    /// Header extensions of what we send here; without an offer, in a section in which the client sends, those of what comes.
     pub extensions: ExtensionIds,
     /// The client's streams; `None` if it does not send here.
     pub ingress: Option<Ingress>,
@@ -296,6 +296,28 @@ impl Negotiated {
             sections: Vec::new(),
             channel_message_bytes_max: None,
         }
+    }
+
+    /// Makes what was agreed on of its sections. The meanings of their payload types, and of the header extensions in those in
+    /// which the client sends, hold for all of them.
+    pub fn of_sections(sections: Vec<NegotiatedSection>) -> Self {
+        let mut negotiated = Self::none();
+        for section in &sections {
+            for params in &section.codecs {
+                negotiated.set(Some(params.pt), Payload::Media(*params));
+                negotiated.set(params.red, Payload::Redundant(*params));
+                negotiated.set(params.rtx, Payload::Retransmission(*params));
+            }
+            let mut ids = section.extensions;
+            for extension in Extension::ALL.into_iter().filter(|_| section.ingress.is_some()) {
+                if let Some(id) = *ids.of_mut(extension) {
+                    negotiated.set_extension(id, extension);
+                }
+            }
+        }
+        negotiated.sections = sections;
+        negotiated.shrink();
+        negotiated
     }
 
     /// Sets the meaning of a payload type. Does nothing if there is no type.

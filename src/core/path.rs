@@ -96,6 +96,19 @@ pub struct LocalCandidate {
     pub address: SocketAddr,
 }
 
+impl LocalCandidate {
+    /// Returns its priority at that place among the others (RFC 8445 §5.1.2.1): type preference 126 for UDP hosts, 90 for TCP
+    /// so that UDP is preferred.
+    pub fn priority(self, place: usize) -> u32 {
+        let preference = 65535 - u32::try_from(place).unwrap_or(65535).min(65535);
+        let type_preference = match self.protocol {
+            TransportProtocol::Udp => 126,
+            TransportProtocol::Tcp => 90,
+        };
+        (type_preference << 24) | (preference << 8) | 255
+    }
+}
+
 /// What a datagram is for. The shell marks packets by it (DSCP) and may order packets by it within a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TrafficClass {

@@ -21,6 +21,7 @@ mod membership;
 mod moderation;
 mod naming;
 mod pacing;
+mod parametric;
 mod publish;
 mod quality;
 mod redundancy;

@@ -381,6 +381,13 @@ impl Oracle {
             | Command::UpdateProfile(_)
             | Command::Report { .. }
             | Command::ReserveTrack(_)
+            | Command::OpenTransport { .. }
+            | Command::ConnectTransport { .. }
+            | Command::RestartTransport { .. }
+            | Command::CloseTransport { .. }
+            | Command::Produce { .. }
+            | Command::CloseProducer { .. }
+            | Command::Consume { .. }
             | Command::Leave
             | Command::Moderate(_) => {}
         }

@@ -292,13 +292,11 @@ fn write_streams(out: &mut String, agreed: &NegotiatedSection, msid: Option<&Msi
 fn write_candidates(out: &mut String, candidates: &[LocalCandidate]) {
     for (index, candidate) in candidates.iter().enumerate() {
         let (ip, port) = (candidate.address.ip(), candidate.address.port());
-        // RFC 8445 §5.1.2.1: type preference 126 for UDP hosts, 90 for TCP so that UDP is preferred.
-        let preference = 65535 - u32::try_from(index).unwrap_or(65535).min(65535);
-        let (protocol, type_preference, suffix) = match candidate.protocol {
-            TransportProtocol::Udp => ("udp", 126, ""),
-            TransportProtocol::Tcp => ("tcp", 90, " tcptype passive"),
+        let (protocol, suffix) = match candidate.protocol {
+            TransportProtocol::Udp => ("udp", ""),
+            TransportProtocol::Tcp => ("tcp", " tcptype passive"),
         };
-        let priority = (type_preference << 24) | (preference << 8) | 255;
+        let priority = candidate.priority(index);
         let foundation = index + 1;
         let _ =
             write!(out, "a=candidate:{foundation} 1 {protocol} {priority} {ip} {port} typ host{suffix}\r\n");

@@ -74,6 +74,13 @@ impl Room {
             Command::Data { to, topic, payload, is_lossy } => {
                 self.pass_data(from, to.as_deref(), (&topic, &payload, is_lossy), outbox)
             }
+            command @ (Command::OpenTransport { .. }
+            | Command::ConnectTransport { .. }
+            | Command::RestartTransport { .. }
+            | Command::CloseTransport { .. }
+            | Command::Produce { .. }
+            | Command::CloseProducer { .. }
+            | Command::Consume { .. }) => return self.parametric(now, from, request, command, outbox),
             command @ (Command::ReadChannels | Command::ToChannel { .. }) => {
                 self.use_channels(now, from, command, outbox)
             }

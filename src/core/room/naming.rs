@@ -60,7 +60,10 @@ impl Room {
         let negotiated = &self.transports[on.0].negotiated;
         let participant = &self.participants[key.0];
         match participant.layout {
-            Layout::Slots => Naming::Slots(msids_of_slots(negotiated, &participant.slots, on)),
+            // Those who are told parameters get no answers.
+            Layout::Slots | Layout::Parameters => {
+                Naming::Slots(msids_of_slots(negotiated, &participant.slots, on))
+            }
             Layout::Tracks => Naming::Tracks(self.msids_of_tracks(&participant.slots, on)),
         }
     }

@@ -65,6 +65,12 @@ pub fn code_text(code: RefusalCode) -> &'static str {
         RefusalCode::RateLimited => "rate-limited",
         RefusalCode::ShuttingDown => "shutting-down",
         RefusalCode::Internal => "internal",
+        // Of what clients of this protocol cannot ask for.
+        RefusalCode::UnknownTransport => "unknown-transport",
+        RefusalCode::CannotConsume => "cannot-consume",
+        RefusalCode::NoReceiveTransport => "no-receive-transport",
+        RefusalCode::BadParameters => "bad-parameters",
+        RefusalCode::TooManyTransports => "too-many-transports",
     }
 }
 

@@ -51,6 +51,11 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::Data { from, topic, payload, .. } => news("data", RelayedData::new(*from, topic, payload)),
         // These are for front ends that read channels themselves, and this one does not ask for them.
         Event::FromChannel { .. } => news("data", ()),
+        // And these for those of clients without session descriptions.
+        Event::TransportOpened(to, _) | Event::Produced(to, _) | Event::Consumed(to, _) => {
+            reply("ok", to, Nothing {})
+        }
+        Event::TransportEnded(_) | Event::ConsumerEnded(_) => news("ok", ()),
         Event::Draining(draining) => news("draining", DrainingData { draining: *draining }),
         Event::Closing(reason) => encode_closing(*reason),
         Event::Layers { track, layer, is_paused, spatial, temporal, width, height, reason } => news(
