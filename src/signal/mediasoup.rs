@@ -12,6 +12,7 @@
 
 mod calls;
 mod fields;
+mod ids;
 mod news;
 mod people;
 mod session;
@@ -20,11 +21,11 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{Call, CallName, Entering, consumer_id, consumer_of};
+pub use calls::{Call, CallName, Entering, no_receiver, no_transport};
 pub use fields::Fields;
 pub use news::{Dialect, News, producer_json};
 pub use people::user_of;
-pub use session::{Asked, ReplyTo, Session, SessionReaction};
+pub use session::{Asked, ReplyTo, Session, SessionReaction, not_there, plain};
 pub use socket::{CALL_COST, MessageRef, SocketFrontEnd, SocketReaction, Told, reply_text};
 
 use crate::core::event::{Refusal, RefusalCode};

@@ -1,6 +1,8 @@
 //! Calls: what a client asks of its session, whichever way it comes. Here they are read from the fields of a message.
 
 use super::fields::{Fields, wrong};
+use super::ids::consumer_of;
+use super::news::Dialect;
 use crate::core::command::{MediaKind, Priority, Source, Wish};
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{RoomId, TrackId, TransportId};
@@ -136,22 +138,13 @@ pub struct Entering {
     pub session: Option<String>,
 }
 
-/// Returns the id of the consumer of a track: in a session there is at most one of each.
-pub fn consumer_id(track: TrackId) -> String {
-    format!("c-{track}")
-}
-
-/// Returns the track that a consumer receives; `None` if the text is no consumer's id.
-pub fn consumer_of(id: &str) -> Option<TrackId> {
-    id.strip_prefix("c-")?.parse().ok()
-}
-
 impl Entering {
-    /// Reads who comes in; the two fields have other names in each dialect.
+    /// Reads who comes in.
     ///
     /// # Errors
     /// One of them is missing or cannot be what it is to be.
-    pub fn read(fields: &mut Fields, (room, user): (&str, &str)) -> Result<Self, Refusal> {
+    pub fn read(fields: &mut Fields, dialect: Dialect) -> Result<Self, Refusal> {
+        let (room, user) = dialect.names();
         Ok(Self {
             room: fields.room(room)?,
             user: fields.user(user)?,
@@ -213,7 +206,13 @@ impl Call {
         };
         let data = fields.inner("appData").unwrap_or_default();
         let source = source(fields, data, kind)?;
-        Ok(Self::Produce { transport, kind, source, parameters, paused: fields.flag("paused")?.unwrap_or(false) })
+        Ok(Self::Produce {
+            transport,
+            kind,
+            source,
+            parameters,
+            paused: fields.flag("paused")?.unwrap_or(false),
+        })
     }
 
     /// Returns the transport that a call names; `None` if it names none.
@@ -230,7 +229,7 @@ impl Call {
 }
 
 /// Returns the refusal of a call about a transport that the caller does not have.
-pub(super) fn no_transport() -> Refusal {
+pub fn no_transport() -> Refusal {
     Refusal::new(
         RefusalCode::UnknownTransport,
         "Transport not found",
@@ -239,7 +238,7 @@ pub(super) fn no_transport() -> Refusal {
 }
 
 /// Returns the refusal to receive something where there is no transport for that.
-pub(super) fn no_receiver() -> Refusal {
+pub fn no_receiver() -> Refusal {
     Refusal::new(
         RefusalCode::NoReceiveTransport,
         "Consumer transport not found",

@@ -53,6 +53,16 @@ impl Fields {
         self.0.remove(name).filter(|value| !value.is_null())
     }
 
+    /// Puts a text in.
+    pub fn put(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), Value::String(value));
+    }
+
+    /// Returns whether there is such a field.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Adds the fields of another object that are not here.
     pub fn add_missing(&mut self, others: Self) {
         for (name, value) in others.0 {
@@ -166,7 +176,8 @@ mod tests {
 
     #[test]
     fn ids_are_texts_or_numbers_and_rooms_and_users_keep_their_rules() {
-        let mut read = fields(r#"{"channelId": 17, "userId": "anna", "c": null, "d": true, "e": -1, "f": 7}"#);
+        let mut read =
+            fields(r#"{"channelId": 17, "userId": "anna", "c": null, "d": true, "e": -1, "f": 7}"#);
         assert_eq!(read.room("channelId").map(|room| room.to_string()), Ok("17".into()));
         assert_eq!(read.user("userId"), Ok("anna".into()));
         assert_eq!((read.id("c"), read.flag("d"), read.number("f")), (Ok(None), Ok(Some(true)), Ok(Some(7))));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::calls::consumer_id;
+use super::ids::consumer_id;
 use crate::core::event::TrackInfo;
 use crate::core::ids::{TrackId, TransportId};
 
@@ -13,6 +13,16 @@ pub enum Dialect {
     Channels,
     /// Rooms and participants; calls and news on one WebSocket.
     Rooms,
+}
+
+impl Dialect {
+    /// Returns what the fields for a room and for somebody in it are called.
+    pub fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Channels => ("channelId", "userId"),
+            Self::Rooms => ("roomId", "participantId"),
+        }
+    }
 }
 
 /// Something that has happened.

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::calls::{Call, consumer_id, no_receiver};
+use super::calls::{Call, no_receiver};
+use super::ids::consumer_id;
 use super::news::News;
 use super::people::People;
 use super::socket::MessageRef;
@@ -236,12 +237,7 @@ impl Session {
         }
     }
 
-    fn demands_of(
-        &mut self,
-        call: Call,
-        is_paused: bool,
-        reply_to: ReplyTo,
-    ) -> Result<Vec<Demand>, Refusal> {
+    fn demands_of(&mut self, call: Call, is_paused: bool, reply_to: ReplyTo) -> Result<Vec<Demand>, Refusal> {
         let mut before = Vec::new();
         let (pending, command) = match call {
             Call::CreateTransport(direction) => {
@@ -342,9 +338,21 @@ impl Session {
         Some(Demand::ConnectionLost)
     }
 
-    /// Ends the session, whoever wants it.
-    pub fn leave(&mut self) -> Option<Demand> {
-        self.socket_ended(true)
+    /// Ends the session, whoever wants it. Returns what the core has to hear, in this order.
+    pub fn leave(&mut self) -> Vec<Demand> {
+        let mut demands: Vec<Demand> = self.resume().into_iter().collect();
+        demands.extend(self.socket_ended(true));
+        demands
+    }
+
+    /// Returns whether the session is about to end.
+    pub fn is_leaving(&self) -> bool {
+        self.state == State::Leaving
+    }
+
+    /// Returns who the user is in the room; `None` until they are there.
+    pub fn participant(&self) -> Option<ParticipantId> {
+        self.me.as_ref().map(|(participant, _)| *participant)
     }
 
     /// Takes the session up again, if the core takes its connection for broken. Returns what the core has to hear.
@@ -541,9 +549,10 @@ impl Session {
             }
             // The member is gone, or is somebody else's: all that has been asked meanwhile comes to nothing.
             Some((_, Pending::Resume)) => self.end(&not_there()),
-            Some((reply_to, _)) => {
-                SessionReaction { replies: vec![(reply_to, Err(refusal.clone()))], ..SessionReaction::default() }
-            }
+            Some((reply_to, _)) => SessionReaction {
+                replies: vec![(reply_to, Err(refusal.clone()))],
+                ..SessionReaction::default()
+            },
             None if is_unasked => self.end(refusal),
             None => SessionReaction::default(),
         }
@@ -626,7 +635,7 @@ fn answer(reply_to: ReplyTo, reply: Value) -> SessionReaction {
 }
 
 /// Returns the refusal of what is asked for somebody who is in no room.
-pub(super) fn not_there() -> Refusal {
+pub fn not_there() -> Refusal {
     Refusal::new(
         RefusalCode::NotJoined,
         "you are not in the room, or not any longer",
@@ -635,7 +644,7 @@ pub(super) fn not_there() -> Refusal {
 }
 
 /// Returns a structure of ORTC's as JSON, without what is not there.
-fn plain(structure: &impl serde::Serialize) -> Value {
+pub fn plain(structure: &impl serde::Serialize) -> Value {
     let mut value = serde_json::to_value(structure).unwrap_or_default();
     strip(&mut value);
     value

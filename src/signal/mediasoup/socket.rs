@@ -62,11 +62,13 @@ pub struct SocketFrontEnd {
     faults: Allowance,
     /// Whether somebody has come in by it.
     has_entered: bool,
+    /// By which the shell knows the client again.
+    client: String,
 }
 
 impl SocketFrontEnd {
-    /// Begins with a client that has said nothing yet.
-    pub fn new(dialect: Dialect, limits: Limits, now: Instant) -> Self {
+    /// Begins with a client that has said nothing yet. `client` is the name by which it is known again.
+    pub fn new(dialect: Dialect, client: String, limits: Limits, now: Instant) -> Self {
         Self {
             dialect,
             limits,
@@ -74,7 +76,13 @@ impl SocketFrontEnd {
             offers: Allowance::new(limits.offers_per_second, limits.offers_burst, now),
             faults: Allowance::new(FAULTS_PER_SECOND, FAULTS_MAX, now),
             has_entered: false,
+            client,
         }
+    }
+
+    /// Returns the name by which the client is known again.
+    pub fn client(&self) -> &str {
+        &self.client
     }
 
     /// Returns what the client calls things.
@@ -130,14 +138,22 @@ impl SocketFrontEnd {
             return Ok(SocketReaction { say, ..SocketReaction::default() });
         }
         if self.dialect == Dialect::Channels {
-            return Err(("", unsupported(kind, "This WebSocket only brings news; everything else goes by REST.")));
+            return Err((
+                "",
+                unsupported(kind, "This WebSocket only brings news; everything else goes by REST."),
+            ));
         }
         let told = match kind {
             "join-room" => {
-                let entering = Entering::read(fields, ("roomId", "participantId"));
-                Told::Enter(entering.map_err(|refusal| ("join-room", refusal))?, MessageRef { kind: "join-room", id })
+                let entering = Entering::read(fields, self.dialect);
+                Told::Enter(
+                    entering.map_err(|refusal| ("join-room", refusal))?,
+                    MessageRef { kind: "join-room", id },
+                )
             }
-            "get-router-capabilities" => Told::Capabilities(MessageRef { kind: "get-router-capabilities", id }),
+            "get-router-capabilities" => {
+                Told::Capabilities(MessageRef { kind: "get-router-capabilities", id })
+            }
             _ => {
                 let known = if kind == "leave-room" { "leave" } else { kind };
                 let Some((kind, name)) = CallName::ALL.into_iter().find(|(name, _)| *name == known) else {
@@ -193,7 +209,12 @@ impl SocketFrontEnd {
     pub fn refuse_too_large(&self) -> SocketReaction {
         let refusal = refusals::message_too_large(self.limits.message_bytes_max);
         let say = Some(reply_text(&MessageRef { kind: "", id: None }, Err(&refusal)));
-        SocketReaction { say, close: Some(Close::TooLarge), refused: Some(refusal), ..SocketReaction::default() }
+        SocketReaction {
+            say,
+            close: Some(Close::TooLarge),
+            refused: Some(refusal),
+            ..SocketReaction::default()
+        }
     }
 
     /// Returns how the connection ends after a refusal of the core's; `None` if it goes on.
