@@ -183,6 +183,8 @@ pub struct RtpEncodingParameters {
     pub scalability_mode: Option<String>,
     /// The most that it takes, in bits per second.
     pub max_bitrate: Option<u32>,
+    /// How many times its pictures are smaller than what is filmed, in each direction.
+    pub scale_resolution_down_by: Option<ParameterValue>,
 }
 
 /// The stream of an encoding's retransmissions (RFC 4588).

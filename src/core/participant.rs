@@ -13,6 +13,7 @@ use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
 use super::member_channels::Channels;
 use super::mutation::mutated;
 use super::pace::Pace;
+use super::path::LocalCandidate;
 use super::profile::Profile;
 use super::quality::{Judge, Score};
 use super::rng::Rng;
@@ -85,6 +86,10 @@ pub struct Participant {
     pub layout: Layout,
     /// Tracks that they are about to publish, by the ids that were reserved for them, the oldest first.
     pub reserved: Vec<(TrackId, Box<TrackLabel>)>,
+    /// Our addresses, for transports that they open later; empty for those who make offers.
+    pub candidates: Vec<LocalCandidate>,
+    /// When they last asked for something.
+    pub asked_at: Instant,
     /// What they may do.
     pub grants: Grants,
     /// Their data channels, if they have, or have had, any.
@@ -164,6 +169,8 @@ impl Participant {
             lifeline,
             layout: Layout::Slots,
             reserved: Vec::new(),
+            candidates: Vec::new(),
+            asked_at: now,
             grants: Grants::OPEN,
             channels: None,
             is_unheard: false,
@@ -199,6 +206,11 @@ impl Participant {
                 self.layout == Layout::Tracks && self.profile.identity.as_ref() == Some(identity)
             }
         }
+    }
+
+    /// Whether they make no offers: each of their slots is for one track alone, which they have asked for.
+    pub fn is_parametric(&self) -> bool {
+        self.layout == Layout::Parameters
     }
 
     /// Whether they can be told anything.

@@ -32,6 +32,7 @@ use super::path::{LocalCandidate, TransportProtocol};
 use super::rng::{EngineRng, Rng};
 use crate::limits::{CERTIFICATE_BYTES_MAX, SDP_SECTIONS_EVER_MAX};
 use crate::wire::classify::{DatagramKind, classify};
+use crate::wire::stun::StunPeek;
 use crate::wire::stun_check::write_question;
 use crate::wire::stun_refusal::is_signed;
 
@@ -43,6 +44,11 @@ const PASSWORD_CHARS: usize = 26;
 /// the process began, so the interval must be longer than any process lives: otherwise the trace of a server that had
 /// run for longer would not replay.
 const NO_REPORTS: Duration = Duration::from_secs(50 * 365 * 86_400);
+/// The longest ufrag, in bytes (RFC 8839 §5.4).
+const UFRAG_BYTES_MAX: usize = 256;
+/// The code with which STUN refuses what is not signed with the right password (RFC 8489 §9.1.3).
+const UNAUTHORIZED: u16 = 401;
+
 /// What the engine wants done after a mutation.
 #[derive(Debug)]
 pub enum Effect {
@@ -98,9 +104,11 @@ pub struct Agreement {
 /// What must stay the same from the first answer to the end, because a DTLS association cannot be restarted.
 #[derive(Debug)]
 struct Association {
-    /// The section whose transport carries all others. Browsers end the transport with this section.
+    /// The section whose transport carries all others. Browsers end the transport with this section. [`Mid::NONE`] without
+    /// offers.
     section: Mid,
-    /// The client's ICE credentials.
+    /// The client's ICE credentials. Clients that make no offers do not say them: their ufrag is known from their first check,
+    /// and their password, which is empty here, never.
     remote: IceCreds,
     /// The client's certificate must have one of these.
     fingerprints: Vec<Fingerprint>,
@@ -391,6 +399,63 @@ impl Session {
         agree(offer, |mid| *egress.entry(mid).or_insert_with(|| (draw(), draw())))
     }
 
+    /// Takes which certificate the client has, and begins the handshake: for a client that makes no offers. It may say the same
+    /// again.
+    ///
+    /// # Errors
+    /// It has said something else before, or the session is closed; in words.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        fingerprints: Vec<Fingerprint>,
+        is_active: bool,
+    ) -> Result<(), String> {
+        if let Some(association) = &self.association {
+            let is_same = association.fingerprints == fingerprints && self.mailbox.is_active() == is_active;
+            let said = "the transport is connected already, with another certificate or role";
+            return if is_same { Ok(()) } else { Err(said.to_owned()) };
+        }
+        let begun = self.mutate(now, |rtc| rtc.direct_api().start_dtls(is_active));
+        begun.map_err(|error| format!("the session is closed: {error}"))?;
+        let remote = IceCreds { ufrag: String::new(), pass: String::new() };
+        self.association = Some(Association { section: Mid::NONE, remote, fingerprints });
+        Ok(())
+    }
+
+    /// Restarts ICE for a client that makes no offers: our credentials are new ones, and its own are known from its next check.
+    pub fn restart(&mut self, now: Instant, rng: &mut Rng) {
+        let local = new_credentials(&self.tag, rng);
+        self.credentials = local.clone();
+        let remote = self.association.as_ref().map(|association| association.remote.clone());
+        // A session that is closed has nothing to restart.
+        let _ = self.mutate(now, |rtc| match remote {
+            Some(remote) => restart_ice(rtc, local, remote),
+            // Before the handshake has begun the engine knows nobody whom it could forget.
+            None => {
+                rtc.direct_api().set_local_ice_credentials(local);
+                Ok(())
+            }
+        });
+    }
+
+    /// Takes the client's ufrag from a check, if it is signed with our password: whoever sends it has our credentials, which
+    /// the client alone was told. Does nothing for a client that has said its credentials in an offer.
+    pub fn meet(&mut self, now: Instant, check: &StunPeek<'_>, bytes: &[u8]) {
+        let Some(association) = &self.association else { return };
+        let named = check.remote_ufrag().and_then(|ufrag| std::str::from_utf8(ufrag).ok());
+        let Some(ufrag) = named.filter(|ufrag| ufrag.len() <= UFRAG_BYTES_MAX) else { return };
+        let is_news = association.remote.pass.is_empty() && association.remote.ufrag != ufrag;
+        if !is_news || !is_signed(bytes, &self.credentials.pass) {
+            return;
+        }
+        let remote = IceCreds { ufrag: ufrag.to_owned(), pass: String::new() };
+        self.association = self.association.take().map(|own| Association { remote: remote.clone(), ..own });
+        let _ = self.mutate(now, |rtc| {
+            rtc.direct_api().set_remote_ice_credentials(remote);
+            Ok(())
+        });
+    }
+
     /// Takes a STUN message. The engine answers only checks with the right credentials, and by the answer the caller
     /// knows that it was one.
     pub fn handle_stun(
@@ -408,18 +473,25 @@ impl Session {
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Receive(now, receive)));
     }
 
-    /// Writes a check that asks the peer whether it receives at an address; `None` before its first offer.
+    /// Writes a check that asks the peer whether it receives at an address; `None` while its ufrag is not known.
     pub fn question(&self, transaction: [u8; 12]) -> Option<Vec<u8>> {
-        let remote = &self.association.as_ref()?.remote;
+        let remote = self.association.as_ref().map(|own| &own.remote).filter(|own| !own.ufrag.is_empty())?;
         let username = format!("{}:{}", remote.ufrag, self.credentials.ufrag);
         let mut bytes = Vec::with_capacity(128);
         write_question(&mut bytes, transaction, &username, &remote.pass);
         Some(bytes)
     }
 
-    /// Whether a STUN message is signed with the peer's password, as its answers are.
-    pub fn is_signed_by_peer(&self, message: &[u8]) -> bool {
-        self.association.as_ref().is_some_and(|association| is_signed(message, &association.remote.pass))
+    /// Whether a STUN message can be the peer's answer to a check of ours: it is signed with the peer's password.
+    ///
+    /// If we do not know that, our check has a wrong signature, and an ICE agent refuses it as unauthorised, without a
+    /// signature of its own (RFC 8489 §9.1.3). That shows as well that our transaction has arrived there; and servers of STUN,
+    /// which grant what anybody asks, are not taken for the peer.
+    pub fn is_answer_of_peer(&self, answer: &StunPeek<'_>, message: &[u8]) -> bool {
+        self.association.as_ref().is_some_and(|association| match association.remote.pass.as_str() {
+            "" => answer.error_code == Some(UNAUTHORIZED),
+            password => is_signed(message, password),
+        })
     }
 
     /// Takes a DTLS datagram. The engine needs none once the handshake is done, and data would only pass through it.

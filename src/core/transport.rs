@@ -11,12 +11,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::fixed_hash::FixedMap;
-use super::ids::{ParticipantKey, Ssrc};
+use super::ids::{Mid, ParticipantKey, Ssrc, TransportId};
 use super::known_path::KnownPath;
 use super::media::halves::MediaHalves;
 use super::media::ingress::PublishedSections;
 use super::mutation::mutated;
 use super::negotiated::Negotiated;
+use super::ortc::TransportDirection;
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::path::{LocalCandidate, Path, TrafficClass};
@@ -61,6 +62,8 @@ pub struct Transport {
     pub answered_at: Option<Instant>,
     /// Our addresses, as its answers list them.
     pub candidates: Vec<LocalCandidate>,
+    /// What it is to a client that makes no offers; `None` for all others.
+    pub parametric: Option<Parametric>,
     /// The ufrags that lead here, oldest first: those from before the last ICE restarts, and the current one.
     pub ufrags: Vec<String>,
     /// Media in both directions, once there are keys.
@@ -102,6 +105,31 @@ pub struct Transport {
     held: Vec<Vec<u8>>,
 }
 
+/// What a transport is to a client that makes no offers, but opens transports and fills them by parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parametric {
+    /// Its name, which its owner alone is told.
+    pub id: TransportId,
+    /// Which way media flows.
+    pub direction: TransportDirection,
+    /// How many sections were named by us.
+    mids: u32,
+}
+
+impl Parametric {
+    /// A transport of that name without sections.
+    pub fn new(id: TransportId, direction: TransportDirection) -> Self {
+        Self { id, direction, mids: 0 }
+    }
+
+    /// Returns the mid of a section that the client has not named, which none has had before.
+    pub fn next_mid(&mut self) -> Mid {
+        let number = self.mids;
+        self.mids = self.mids.wrapping_add(1);
+        Mid::from(number.to_string().as_str())
+    }
+}
+
 /// Where the flights of a handshake went. Whoever completes it has read them all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flights {
@@ -132,6 +160,7 @@ impl Transport {
             made_at: now,
             answered_at: None,
             candidates,
+            parametric: None,
             session,
             ufrags: vec![ufrag],
             media: None,

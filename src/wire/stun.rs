@@ -24,6 +24,7 @@ pub const METHOD_BINDING: u16 = 0x001;
 
 const USERNAME: u16 = 0x0006;
 const MESSAGE_INTEGRITY: u16 = 0x0008;
+const ERROR_CODE: u16 = 0x0009;
 const MESSAGE_INTEGRITY_SHA256: u16 = 0x001c;
 const USE_CANDIDATE: u16 = 0x0025;
 const ICE_CONTROLLED: u16 = 0x8029;
@@ -35,7 +36,7 @@ const UNDERSTOOD: [u16; 13] = [
     0x01,
     USERNAME,
     MESSAGE_INTEGRITY,
-    0x09,
+    ERROR_CODE,
     0x0a,
     0x14,
     0x15,
@@ -94,6 +95,8 @@ pub struct StunPeek<'a> {
     pub unknown: UnknownAttributes,
     /// Whether there is a MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 of some value.
     pub has_integrity: bool,
+    /// The number in ERROR-CODE, which says why a request is refused.
+    pub error_code: Option<u16>,
 }
 
 /// Reads the message that fills `datagram`.
@@ -126,6 +129,7 @@ pub fn peek(datagram: &[u8]) -> Option<StunPeek<'_>> {
         is_controlled: false,
         unknown: UnknownAttributes::default(),
         has_integrity: false,
+        error_code: None,
     };
     while cursor.remaining() > 0 {
         let attribute = cursor.u16().ok()?;
@@ -137,11 +141,20 @@ pub fn peek(datagram: &[u8]) -> Option<StunPeek<'_>> {
             USERNAME if !peek.has_integrity && peek.username.is_none() => peek.username = Some(value),
             USE_CANDIDATE if !peek.has_integrity => peek.use_candidate = true,
             ICE_CONTROLLED if !peek.has_integrity => peek.is_controlled = true,
+            ERROR_CODE if !peek.has_integrity && peek.error_code.is_none() => {
+                peek.error_code = error_code(value);
+            }
             other if !peek.has_integrity => peek.unknown.note(other),
             _ => {}
         }
     }
     Some(peek)
+}
+
+/// Returns the number in the value of an ERROR-CODE: hundreds, and the rest (RFC 8489 §14.8).
+fn error_code(value: &[u8]) -> Option<u16> {
+    let (hundreds, rest) = (value.get(2)? & 7, *value.get(3)?);
+    Some(u16::from(hundreds) * 100 + u16::from(rest))
 }
 
 impl<'a> StunPeek<'a> {
@@ -151,6 +164,14 @@ impl<'a> StunPeek<'a> {
         let username = self.username?;
         let colon = username.iter().position(|&byte| byte == b':')?;
         username.get(..colon)
+    }
+
+    /// The part of USERNAME behind the first `:`, in a request the sender's ufrag. `None` without USERNAME or colon, and if
+    /// nothing is there.
+    pub fn remote_ufrag(&self) -> Option<&'a [u8]> {
+        let username = self.username?;
+        let colon = username.iter().position(|&byte| byte == b':')?;
+        username.get(colon + 1..).filter(|ufrag| !ufrag.is_empty())
     }
 
     /// Whether this is an ICE check, or a request for the sender's address.

@@ -56,6 +56,8 @@ pub fn parameters(parameters: &RtpParameters) -> Result<(), String> {
         payload_type(encoding.codec_payload_type)?;
         short("rid", encoding.rid.as_deref().unwrap_or_default())?;
         short("scalabilityMode", encoding.scalability_mode.as_deref().unwrap_or_default())?;
+        let scale = encoding.scale_resolution_down_by.as_ref().map(ToString::to_string);
+        short("scaleResolutionDownBy", scale.as_deref().unwrap_or_default())?;
     }
     Ok(())
 }

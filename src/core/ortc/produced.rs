@@ -13,6 +13,10 @@ use crate::core::negotiation::codecs::Role;
 use crate::core::negotiation::h264;
 use crate::core::negotiation::streams::is_rid;
 
+/// The width and height that a camera's largest pictures are taken to have, in pixels: what browsers film if they are asked for
+/// a good picture.
+const FULL: [u16; 2] = [1280, 720];
+
 /// Returns the section of a track. `fallback` is its mid if the parameters name none, `codecs` are those that the room takes,
 /// and `agreed` is what holds on the transport already.
 ///
@@ -53,17 +57,20 @@ pub fn section(
     Ok(NegotiatedSection { mid, kind, payload_types, codecs, extensions, ingress, egress: None })
 }
 
-/// Returns what the parameters say of the encodings of a simulcast.
+/// Returns what the parameters say of the encodings of a simulcast. They say how many times smaller each is than what is filmed,
+/// and not how large that is: it is taken for [`FULL`].
 pub fn encodings(parameters: &RtpParameters) -> Vec<EncodingRequest> {
-    let request = |encoding: &RtpEncodingParameters| {
-        Some(EncodingRequest {
-            rid: encoding.rid.clone()?,
-            width: None,
-            height: None,
-            max_bitrate: encoding.max_bitrate,
-        })
+    let count = parameters.encodings.len();
+    let request = |(place, encoding): (usize, &RtpEncodingParameters)| {
+        let said =
+            encoding.scale_resolution_down_by.as_ref().and_then(|scale| scale.to_string().parse().ok());
+        // Browsers halve each encoding if nothing is said (W3C, WebRTC §5.1).
+        let halved = || f64::from(1_u32 << (count - 1 - place).min(6));
+        let scale: f64 = said.unwrap_or_else(halved).clamp(1.0, 64.0);
+        let [width, height] = FULL.map(|pixels| Some((f64::from(pixels) / scale) as u16));
+        Some(EncodingRequest { rid: encoding.rid.clone()?, width, height, max_bitrate: encoding.max_bitrate })
     };
-    parameters.encodings.iter().filter_map(request).collect()
+    parameters.encodings.iter().enumerate().filter_map(request).collect()
 }
 
 /// Whether two meanings of a payload type are the same for a packet.
@@ -171,8 +178,9 @@ fn ingress(parameters: &RtpParameters, agreed: &Negotiated) -> Result<Ingress, S
     };
     let declared: Vec<(Ssrc, Option<Ssrc>)> =
         if rids.is_empty() { parameters.encodings.iter().filter_map(pair).collect() } else { Vec::new() };
-    if rids.is_empty() && declared.len() != parameters.encodings.len() {
-        return Err("an encoding has neither a rid nor an ssrc".to_owned());
+    // A single one is known by its section.
+    if rids.len() + declared.len() != parameters.encodings.len() && parameters.encodings.len() > 1 {
+        return Err("some encodings have neither a rid nor an ssrc of their own".to_owned());
     }
     let all = |pairs: &[(Ssrc, Option<Ssrc>)]| -> Vec<Ssrc> {
         pairs.iter().flat_map(|(main, rtx)| std::iter::once(*main).chain(*rtx)).collect()

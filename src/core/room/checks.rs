@@ -50,6 +50,9 @@ impl Room {
         // nothing.
         let is_repeated = transport.has_checked(transaction);
         let before = outbox.transmits();
+        if is_check && !is_repeated {
+            transport.with_session(|session| session.meet(now, &message, bytes));
+        }
         transport.with_session(|session| session.handle_stun(now, path.protocol(), path.remote, bytes));
         self.carry_out_effects(now, on, Some(path), outbox);
         // The engine answers a check only if its credentials are right. Handshake datagrams that have waited for a path
@@ -92,8 +95,8 @@ impl Room {
     ) {
         let transport = &mut self.transports[on.0];
         let asks = transport.known(&path).is_some_and(|known| known.asks(now, answer.transaction));
-        // Signed, because any STUN server would repeat our transaction in an answer to what it does not understand.
-        if !asks || !transport.session().is_signed_by_peer(bytes) {
+        // Not just anybody's, because any STUN server would repeat our transaction in an answer to what it does not understand.
+        if !asks || !transport.session().is_answer_of_peer(answer, bytes) {
             return;
         }
         if let Some(known) = transport.known(&path) {

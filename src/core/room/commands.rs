@@ -35,12 +35,14 @@ impl Room {
         command: Command,
         outbox: &mut Outbox,
     ) {
+        self.note_asked(now, from);
         if let Err(refusal) = self.check_grants(from, &command) {
             return outbox.event(from, Event::Refused(request, refusal));
         }
         let done = match command {
             Command::Offer { sdp, publications } => {
-                match self.transports_of(from).first() {
+                let is_parametric = self.participants[from.0].is_parametric();
+                match self.transports_of(from).first().filter(|_| !is_parametric) {
                     Some(&transport) => self.negotiate(now, transport, request, &sdp, &publications, outbox),
                     None => outbox.event(from, Event::Refused(request, no_transport())),
                 }
@@ -98,7 +100,9 @@ impl Room {
     fn check_grants(&self, from: ParticipantKey, command: &Command) -> Result<(), Refusal> {
         let grants = self.participants[from.0].grants;
         let (granted, what) = match command {
-            Command::Subscribe(_) => (grants.subscribe, "receive the tracks of others"),
+            Command::Subscribe(_) | Command::Consume { .. } => {
+                (grants.subscribe, "receive the tracks of others")
+            }
             Command::Data { .. } => (grants.send_data, "send messages to others"),
             Command::UpdateProfile(_) => {
                 (grants.update_own_profile, "change your name, metadata or attributes")

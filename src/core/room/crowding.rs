@@ -15,7 +15,7 @@ impl Room {
         let participant = &self.participants[key.0];
         let most = self.settings.slots_max.audio;
         let wanted = participant.subscriptions.heard_count();
-        if !participant.is_connected() {
+        if !participant.is_connected() || participant.is_parametric() {
             return;
         }
         let is_crowded = wanted > if participant.is_crowded { most - most / 4 } else { most };

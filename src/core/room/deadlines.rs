@@ -27,6 +27,10 @@ const UNHEARD: Duration = Duration::from_secs(3);
 /// continue, so joining again costs them nothing, and a join alone must not hold a place for long.
 const GRACE_WITHOUT_MEDIA: Duration = Duration::from_secs(5);
 
+/// Somebody without signalling who opens transports when they need them has as long as this to open one, and to ask for
+/// something else as long as none is connected.
+const WITHOUT_TRANSPORT: Duration = Duration::from_secs(120);
+
 /// A timer whose moment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fired {
@@ -259,6 +263,13 @@ impl Room {
         let transports = participant.transports.iter();
         let last_heard = transports.filter_map(|key| self.transports[key.0].last_heard).max();
         let (resume, media) = match (participant.lifeline, participant.signalling) {
+            // Whoever opens transports when they need them may have none for a while.
+            (Lifeline::Media, _) if participant.is_parametric() => {
+                let without = participant.asked_at + WITHOUT_TRANSPORT;
+                let heard =
+                    last_heard.map(|at| (at + media_timeout).max(participant.asked_at + media_timeout));
+                (None, Some(heard.unwrap_or(without)))
+            }
             (Lifeline::Media, _) => (None, Some(last_heard.unwrap_or(participant.joined_at) + media_timeout)),
             (Lifeline::Signalling, Signalling::Connected) => (None, None),
             (Lifeline::Signalling, Signalling::Lost { since }) => {

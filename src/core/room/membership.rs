@@ -89,6 +89,14 @@ impl Room {
             Participant::new(now, self.settings.epoch, rng, join.profile, join.auto_subscribe, join.lifeline);
         participant.host = join.host;
         participant.layout = join.layout;
+        let connection = if participant.is_parametric() {
+            // They open transports themselves, and ask for each track.
+            participant.candidates.clone_from(&admission.candidates);
+            participant.auto_subscribe = false;
+            Connection::None
+        } else {
+            connection
+        };
         participant.grants = grants;
         let id = participant.id;
         if self.by_id.contains_key(&id) {

@@ -17,9 +17,10 @@ const FIRST_MEDIA_MAX: Duration = Duration::from_secs(10);
 
 impl Room {
     /// Measures what somebody sends and receives, and tells how good their call is if that has changed. Called with the
-    /// reports of their first transport.
+    /// reports of their first transport that has keys.
     pub(super) fn review_quality(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
-        let Some(key) = self.owner_of(on).filter(|key| self.transports_of(*key).first() == Some(&on)) else {
+        let first = |of: ParticipantKey| self.transports_of(of).iter().find(|key| self.has_media(**key));
+        let Some(key) = self.owner_of(on).filter(|key| first(*key) == Some(&on)) else {
             return;
         };
         self.measure(now, key);

@@ -24,10 +24,12 @@ const SLOTS_STEP: usize = 4;
 const UNDECIDED_FOR: Duration = Duration::from_secs(1);
 
 impl Room {
-    /// Whether any transport of a member has been negotiated.
+    /// Whether tracks that a member wants are put into slots of theirs as it suits us: they have offered some.
     pub(super) fn has_negotiated(&self, key: ParticipantKey) -> bool {
         let mut transports = self.transports_of(key).iter().map(|key| &self.transports[key.0]);
-        transports.any(|transport| !transport.negotiated.sections.is_empty())
+        // Who makes no offers has a slot for each track that they have asked for, and for no other.
+        !self.participants[key.0].is_parametric()
+            && transports.any(|transport| !transport.negotiated.sections.is_empty())
     }
 
     /// Returns how many slots a member may have on one of their transports: all that a client may have, without those on
@@ -177,18 +179,33 @@ impl Room {
         publication_key: PublicationKey,
     ) -> bool {
         let publication = &self.publications[publication_key.0];
-        let (track, kind) = (publication.track, publication.kind());
         let Some(index) = self.choose_slot(key, publication) else { return false };
+        self.put_into_slot(now, key, publication_key, index);
+        true
+    }
+
+    /// Puts a track into that free slot.
+    pub(super) fn put_into_slot(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        publication_key: PublicationKey,
+        index: usize,
+    ) {
         // What the slot has sent until now was of another codec, perhaps.
         self.collect_counters(key);
         let publication = &self.publications[publication_key.0];
+        let (track, kind) = (publication.track, publication.kind());
         let participant = &mut self.participants[key.0];
+        let is_known = participant.is_parametric();
         let slot = &mut participant.slots[index];
         let negotiated = &self.transports[slot.transport.0].negotiated;
         let section = negotiated.section(slot.mid);
         let codec = section.zip(publication.codec()).and_then(|(section, codec)| section.codec_for(codec));
         debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
+        // Who has asked for that track alone knows what comes.
+        slot.announced = is_known;
         let load = load_of(self.shedding, publication, participant.id);
         slot.set_held(Hold::Load, load.is_nothing);
         let (mut wish, mut undecided) = ((Wish::default(), false), None);
@@ -211,7 +228,6 @@ impl Room {
         self.steer_later(key);
         self.arm(now, Owner::Member(key));
         self.want_keyframe_for(now, publication_key, (key, index));
-        true
     }
 
     /// Chooses a free slot whose section takes the codec. The best one is paired with the slot that shows the same
@@ -289,7 +305,8 @@ impl Room {
             let slot = &mut participant.slots[viewer.slot];
             let negotiated = &self.transports[slot.transport.0].negotiated;
             slot.codec = negotiated.section(slot.mid).and_then(|section| section.codec_for(codec));
-            if slot.codec.is_none() {
+            // Who has a slot for this track alone is sent it again when it is in that codec again.
+            if slot.codec.is_none() && !participant.is_parametric() {
                 // Another slot may take it.
                 participant.subscriptions.set_state(track, SubscriptionState::Waiting);
                 self.release_slot(viewer.participant, viewer.slot);

@@ -164,10 +164,10 @@ impl Room {
     /// Returns the transport that carries a member's video.
     fn transport_of_slots(&self, key: ParticipantKey) -> Option<TransportKey> {
         let participant = &self.participants[key.0];
-        let shows_video = |slot: &&Slot| slot.kind == MediaKind::Video && slot.shown.is_some();
-        let shown = participant.slots.iter().find(shows_video).map(|slot| slot.transport);
-        // Whoever is shown no video any more may have to be told that nothing is tried any more.
-        shown.or_else(|| participant.transports.first().copied())
+        let mut video = participant.slots.iter().filter(|slot| slot.kind == MediaKind::Video);
+        let shown = video.clone().find(|slot| slot.shown.is_some()).or_else(|| video.next());
+        // Of whoever is shown no video any more it may have to be noted that nothing is tried any more.
+        shown.map(|slot| slot.transport).or_else(|| participant.transports.first().copied())
     }
 
     /// Gathers what is wanted, and what is known of the network.

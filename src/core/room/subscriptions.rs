@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::parametric::bad_parameters;
 use super::{Owner, Room};
 use crate::core::command::MediaKind;
 use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
@@ -67,6 +68,11 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
         let publication = self.others_track(from, track)?;
+        if self.participants[from.0].is_parametric() {
+            return Err(bad_parameters(
+                "tracks are received by consuming them, with what the client can receive",
+            ));
+        }
         // Asking twice is no mistake: clients repeat what they do not know the fate of.
         self.add_subscription(from, publication);
         self.set_pinned(from, track, true);
@@ -88,7 +94,13 @@ impl Room {
         Ok(())
     }
 
-    fn end_subscription(&mut self, now: Instant, from: ParticipantKey, track: TrackId, outbox: &mut Outbox) {
+    pub(super) fn end_subscription(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        track: TrackId,
+        outbox: &mut Outbox,
+    ) {
         if let Some(subscription) = self.participants[from.0].subscriptions.remove(track) {
             if let SubscriptionState::Slot(slot) = subscription.state
                 && !mutated!(SlotLeaked)
@@ -97,6 +109,7 @@ impl Room {
                 self.assign_slots(now, from, outbox);
             }
             self.slot_maps.push(from);
+            self.end_idle_consumers(now, from);
         }
     }
 
@@ -105,6 +118,9 @@ impl Room {
         let subscriptions = self.participants[from.0].subscriptions.iter();
         for track in subscriptions.map(|(track, _)| track).collect::<Vec<_>>() {
             self.end_subscription(now, from, track, outbox);
+            if self.participants[from.0].is_parametric() {
+                outbox.event(from, Event::ConsumerEnded(track));
+            }
         }
     }
 
@@ -203,6 +219,10 @@ impl Room {
     /// Tells a member again what the reply to a resume does not hold, and what they may never have heard: how many slots are
     /// wanted, and what cannot be received.
     pub(super) fn remind(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        if self.participants[key.0].is_parametric() {
+            self.remind_of_layers(key, outbox);
+            self.remind_of_audio_rates(key, outbox);
+        }
         if !self.has_negotiated(key) {
             return;
         }
@@ -250,7 +270,8 @@ impl Room {
         keys.dedup();
         for key in keys {
             let connected = self.participants.get(key.0).is_some_and(Participant::is_connected);
-            let negotiated = connected && !self.participants[key.0].slots.is_empty();
+            let has_slots = |member: &Participant| !member.slots.is_empty() && !member.is_parametric();
+            let negotiated = connected && has_slots(&self.participants[key.0]);
             if negotiated && !self.participants[key.0].may_tell_slot_map(now) {
                 self.arm(now, Owner::Member(key));
             } else if negotiated {

@@ -54,8 +54,7 @@ impl Room {
     /// Adds a transport, which belongs to a member or is a link that belongs to nobody. Its randomness comes from the
     /// admission's entropy. Returns `None` if there is no such member.
     ///
-    /// It is for front ends whose clients have several peer connections. Traces do not hold it yet, so do not use it in
-    /// a room that is recorded.
+    /// Traces do not hold this call itself, but the commands of members that lead to it.
     pub fn add_transport(
         &mut self,
         now: Instant,
@@ -349,6 +348,10 @@ impl Room {
             }
         };
         match owner {
+            // They can open another one.
+            Some(owner) if self.participants[owner.0].is_parametric() => {
+                self.end_parametric(now, owner, key, outbox);
+            }
             Some(owner) if self.participants[owner.0].transports.len() == 1 => {
                 self.expel(now, owner, reason, outbox);
             }
