@@ -32,6 +32,8 @@ pub enum News {
     UserJoined {
         /// Who it is.
         user: String,
+        /// How they are called.
+        name: String,
     },
     /// Somebody has left.
     UserLeft {
@@ -93,7 +95,7 @@ impl News {
 
     fn of_channel(&self) -> (&'static str, Value) {
         match self {
-            Self::UserJoined { user } => ("user_joined_voice", json!({"userId": user})),
+            Self::UserJoined { user, name } => ("user_joined_voice", json!({"userId": user, "name": name})),
             Self::UserLeft { user } => ("user_left_voice", json!({"userId": user})),
             Self::NewProducer { user, info } => ("new_producer", with("userId", user, producer_json(info))),
             Self::ProducerClosed { user, producer } => {
@@ -115,7 +117,9 @@ impl News {
 
     fn of_room(&self) -> (&'static str, Value) {
         match self {
-            Self::UserJoined { user } => ("participant-joined", json!({"participantId": user})),
+            Self::UserJoined { user, name } => {
+                ("participant-joined", json!({"participantId": user, "name": name}))
+            }
             Self::UserLeft { user } => ("participant-left", json!({"participantId": user})),
             Self::NewProducer { user, info } => {
                 ("new-producer", with("participantId", user, producer_json(info)))

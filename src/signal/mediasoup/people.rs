@@ -7,11 +7,20 @@ use crate::core::event::{ParticipantInfo, TrackInfo};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::profile::Profile;
 
+/// Somebody, as apps know them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Their id.
+    pub user: String,
+    /// The name that people read.
+    pub name: String,
+}
+
 /// The others, in the order of their ids. Each is known to apps as a user: by their identity or, if nobody has said one, by
 /// the id of the participant.
 #[derive(Debug, Default)]
 pub struct People {
-    users: BTreeMap<ParticipantId, String>,
+    users: BTreeMap<ParticipantId, Person>,
     tracks: BTreeMap<TrackId, TrackInfo>,
 }
 
@@ -29,24 +38,26 @@ impl People {
         }
     }
 
-    /// Notes somebody who has come in.
-    pub fn enter(&mut self, person: &ParticipantInfo) -> &str {
-        self.tracks.extend(person.tracks.iter().map(|info| (info.track, info.clone())));
-        let user = user_of(person.participant, &person.profile);
-        self.users.entry(person.participant).insert_entry(user).into_mut()
+    /// Notes somebody who has come in. Returns who it is.
+    pub fn enter(&mut self, info: &ParticipantInfo) -> Person {
+        self.tracks.extend(info.tracks.iter().map(|info| (info.track, info.clone())));
+        let user = user_of(info.participant, &info.profile);
+        let person = Person { user, name: info.profile.name.clone() };
+        self.users.insert(info.participant, person.clone());
+        person
     }
 
     /// Notes that somebody has gone. Returns who that was.
     pub fn leave(&mut self, participant: ParticipantId) -> Option<String> {
         self.tracks.retain(|_, info| info.participant != participant);
-        self.users.remove(&participant)
+        self.users.remove(&participant).map(|person| person.user)
     }
 
     /// Notes a track of somebody's. Returns whose it is.
     pub fn add(&mut self, info: &TrackInfo) -> Option<&str> {
-        let user = self.users.get(&info.participant)?;
+        let person = self.users.get(&info.participant)?;
         self.tracks.insert(info.track, info.clone());
-        Some(user)
+        Some(&person.user)
     }
 
     /// Notes that a track has ended. Returns whose it was.
@@ -70,7 +81,7 @@ impl People {
 
     /// Returns all of them, as they are known to apps.
     pub fn users(&self) -> impl Iterator<Item = &str> {
-        self.users.values().map(String::as_str)
+        self.users.values().map(|person| person.user.as_str())
     }
 
     /// Returns how many others there are.
@@ -80,12 +91,13 @@ impl People {
 
     /// Returns who a participant is to apps.
     pub fn user(&self, participant: ParticipantId) -> Option<&str> {
-        self.users.get(&participant).map(String::as_str)
+        self.users.get(&participant).map(|person| person.user.as_str())
     }
 
     /// Returns everybody and everything, as it is told to whoever begins to listen.
     pub fn everything(&self) -> Vec<News> {
-        let users = self.users.values().map(|user| News::UserJoined { user: user.clone() });
+        let users = self.users.values().cloned();
+        let users = users.map(|Person { user, name }| News::UserJoined { user, name });
         let producers = self.tracks.values().filter_map(|info| {
             let user = self.user(info.participant)?.to_owned();
             Some(News::NewProducer { user, info: info.clone() })

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::calls::{Call, no_receiver};
 use super::ids::consumer_id;
 use super::news::News;
-use super::people::People;
+use super::people::{People, Person};
 use super::socket::MessageRef;
 use crate::core::command::{Command, Layout, Lifeline, Preference, Proof, Resume};
 use crate::core::event::{
@@ -587,7 +587,10 @@ impl Session {
         let me = self.me.as_ref().map(|(participant, _)| *participant);
         let user = |user: &str| user.to_owned();
         match event {
-            Event::ParticipantJoined(info) => vec![News::UserJoined { user: user(self.people.enter(info)) }],
+            Event::ParticipantJoined(info) => {
+                let Person { user, name } = self.people.enter(info);
+                vec![News::UserJoined { user, name }]
+            }
             Event::ParticipantLeft(participant, _) => {
                 self.people.leave(*participant).map(|user| News::UserLeft { user }).into_iter().collect()
             }
