@@ -9,7 +9,7 @@ use super::command::{Layout, Lifeline, MediaKind, Proof, TrackLabel};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
 use super::grants::Grants;
-use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
+use super::ids::{Mid, ParticipantId, PublicationKey, TrackId, TransportKey};
 use super::member_channels::Channels;
 use super::mutation::mutated;
 use super::pace::Pace;
@@ -88,6 +88,8 @@ pub struct Participant {
     pub reserved: Vec<(TrackId, Box<TrackLabel>)>,
     /// Our addresses, for transports that they open later; empty for those who make offers.
     pub candidates: Vec<LocalCandidate>,
+    /// How many sections on their transports were named by us.
+    sections_named: u32,
     /// When they last asked for something.
     pub asked_at: Instant,
     /// What they may do.
@@ -170,6 +172,7 @@ impl Participant {
             layout: Layout::Slots,
             reserved: Vec::new(),
             candidates: Vec::new(),
+            sections_named: 0,
             asked_at: now,
             grants: Grants::OPEN,
             channels: None,
@@ -211,6 +214,14 @@ impl Participant {
     /// Whether they make no offers: each of their slots is for one track alone, which they have asked for.
     pub fn is_parametric(&self) -> bool {
         self.layout == Layout::Parameters
+    }
+
+    /// Returns the mid of a section that they have not named themselves: none that we have named has had it, on any of their
+    /// transports.
+    pub fn next_mid(&mut self) -> Mid {
+        let number = self.sections_named;
+        self.sections_named = number.wrapping_add(1);
+        Mid::from(number.to_string().as_str())
     }
 
     /// Whether they can be told anything.

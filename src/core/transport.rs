@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::fixed_hash::FixedMap;
-use super::ids::{Mid, ParticipantKey, Ssrc, TransportId};
+use super::ids::{ParticipantKey, Ssrc, TransportId};
 use super::known_path::KnownPath;
 use super::media::halves::MediaHalves;
 use super::media::ingress::PublishedSections;
@@ -112,22 +112,6 @@ pub struct Parametric {
     pub id: TransportId,
     /// Which way media flows.
     pub direction: TransportDirection,
-    /// How many sections were named by us.
-    mids: u32,
-}
-
-impl Parametric {
-    /// A transport of that name without sections.
-    pub fn new(id: TransportId, direction: TransportDirection) -> Self {
-        Self { id, direction, mids: 0 }
-    }
-
-    /// Returns the mid of a section that the client has not named, which none has had before.
-    pub fn next_mid(&mut self) -> Mid {
-        let number = self.mids;
-        self.mids = self.mids.wrapping_add(1);
-        Mid::from(number.to_string().as_str())
-    }
 }
 
 /// Where the flights of a handshake went. Whoever completes it has read them all.

@@ -11,7 +11,7 @@ use super::original::Original;
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
 use crate::core::channels::ChannelEvent;
-use crate::core::command::{Command, MediaKind, Wish};
+use crate::core::command::{Command, MediaKind, Source, Wish};
 use crate::core::event::{Event, PublicationInfo, SlotMap, Speakers, WaitingReason};
 use crate::core::forward::descriptor::describe;
 use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
@@ -37,6 +37,8 @@ const HELD_MIN: Duration = Duration::from_millis(1);
 struct Member {
     id: ParticipantId,
     number: PersonNumber,
+    /// Whether they make no offers, but open transports by parameters.
+    is_parametric: bool,
     /// Whether everybody was told that nothing comes from them.
     media_lost: bool,
     route: Option<Route>,
@@ -168,6 +170,17 @@ impl<'s> Witness<'s> {
                     self.tell(&Fact::Channels(number, news));
                 }
             }
+            RecordedInput::Command(from, _, command)
+                if let Command::Produce { source, muted, .. } = &**command =>
+            {
+                let produced = step.outputs.iter().find_map(|output| match output {
+                    RoomOutput::Event(to, Event::Produced(_, track)) if to == from => Some(*track),
+                    _ => None,
+                });
+                if let Some(track) = produced {
+                    self.note_publication(*from, track, (*source, *muted));
+                }
+            }
             RecordedInput::Command(from, _, command) => {
                 // A command that was refused changed nothing.
                 let is_done = |output: &RoomOutput| matches!(output, RoomOutput::Event(to, Event::Done(_)) if to == from);
@@ -266,6 +279,7 @@ impl<'s> Witness<'s> {
                 let member = Member {
                     id: joined.participant,
                     number: self.people,
+                    is_parametric: false,
                     media_lost: false,
                     route: None,
                     slots: BTreeMap::new(),
@@ -283,6 +297,11 @@ impl<'s> Witness<'s> {
                 if let Some(number) = self.number(to) {
                     self.tell(&Fact::SignallingBack(number));
                     self.note_slots(to, &resumed.slot_map);
+                }
+            }
+            Event::TransportOpened(..) => {
+                if let Some(member) = self.members.get_mut(&to) {
+                    member.is_parametric = true;
                 }
             }
             Event::Answer { publications, .. } => self.note_publications(to, publications),
@@ -350,26 +369,40 @@ impl<'s> Witness<'s> {
     }
 
     fn note_publications(&mut self, of: ParticipantKey, publications: &[PublicationInfo]) {
-        let Some(person) = self.number(of) else { return };
         // An answer lists everything that is published, so everything else has ended.
         for PublicationInfo { info, .. } in publications {
             if self.tracks.contains_key(&info.track) {
                 self.mute(info.track, info.muted);
                 continue;
             }
-            let track = KnownTrack {
-                number: self.tracks_made,
-                owner: of,
-                muted: info.muted,
-                followed: BTreeSet::new(),
-            };
-            self.tracks_made += 1;
-            self.tracks.insert(info.track, track);
-            let (id, source, muted) = (info.track, info.source, info.muted);
-            self.tell(&Fact::Published { person, id, source, muted });
+            self.note_publication(of, info.track, (info.source, info.muted));
         }
         let is_gone = |id: &TrackId| !publications.iter().any(|publication| publication.info.track == *id);
         self.forget_tracks(of, is_gone);
+    }
+
+    fn note_publication(&mut self, of: ParticipantKey, id: TrackId, (source, muted): (Source, bool)) {
+        let Some(person) = self.number(of) else { return };
+        let track = KnownTrack { number: self.tracks_made, owner: of, muted, followed: BTreeSet::new() };
+        self.tracks_made += 1;
+        self.tracks.insert(id, track);
+        self.tell(&Fact::Published { person, id, source, muted });
+    }
+
+    /// Notes what those are shown who make no offers, and what they publish no more: they are told no slot maps, and get no
+    /// answers.
+    fn note_parametric(&mut self, room: &Room) {
+        let keys: Vec<_> =
+            self.members.iter().filter(|(_, one)| one.is_parametric).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.forget_tracks(key, |track| !room.publishes(key, *track));
+            let Some(member) = self.members.get_mut(&key) else { continue };
+            let slots: BTreeMap<String, TrackId> =
+                room.shown_to(key).map(|(mid, track)| (mid.to_string(), track)).collect();
+            let person = member.number;
+            let before = std::mem::replace(&mut member.slots, slots.clone());
+            self.note_shown(person, &before, slots);
+        }
     }
 
     fn forget_tracks(&mut self, of: ParticipantKey, is_gone: impl Fn(&TrackId) -> bool) {
@@ -390,8 +423,23 @@ impl<'s> Witness<'s> {
         let before = std::mem::replace(&mut member.slots, slots.clone());
         let waiting: BTreeMap<TrackId, WaitingReason> = map.waiting.iter().copied().collect();
         let waited = std::mem::replace(&mut member.waiting, waiting.clone());
+        self.note_shown(person, &before, slots);
+        for (id, reason) in waiting {
+            let track = self.tracks.get(&id).map(|track| track.number);
+            if let Some(track) = track.filter(|_| waited.get(&id) != Some(&reason)) {
+                self.tell(&Fact::Waits(person, track, reason));
+            }
+        }
+    }
+
+    fn note_shown(
+        &mut self,
+        person: PersonNumber,
+        before: &BTreeMap<String, TrackId>,
+        slots: BTreeMap<String, TrackId>,
+    ) {
         // The slot's former track is hidden first, because a slot never shows two tracks.
-        for (mid, track) in &before {
+        for (mid, track) in before {
             if slots.get(mid) != Some(track) {
                 self.tell(&Fact::Hidden { person, mid: mid.clone() });
             }
@@ -400,12 +448,6 @@ impl<'s> Witness<'s> {
             let track = self.tracks.get(&id).map(|track| track.number);
             if let Some(track) = track.filter(|_| before.get(&mid) != Some(&id)) {
                 self.tell(&Fact::Shown { person, mid, track });
-            }
-        }
-        for (id, reason) in waiting {
-            let track = self.tracks.get(&id).map(|track| track.number);
-            if let Some(track) = track.filter(|_| waited.get(&id) != Some(&reason)) {
-                self.tell(&Fact::Waits(person, track, reason));
             }
         }
     }
@@ -639,6 +681,9 @@ impl PlainObserver for Witness<'_> {
             self.note_output(output, step.room);
         }
         self.note_input(step);
+        if !step.outputs.is_empty() {
+            self.note_parametric(step.room);
+        }
         if !matches!(step.input, RecordedInput::Share) {
             // A share decides nothing; what the input before it led to is told already.
             self.note_decisions(step.room);

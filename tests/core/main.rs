@@ -17,6 +17,7 @@ mod moderating;
 mod named_tracks;
 mod negotiating;
 mod pacing;
+mod parameters;
 mod quality;
 mod redundancy;
 mod repair;

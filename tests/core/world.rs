@@ -340,7 +340,14 @@ impl World {
     }
 
     /// Lets somebody join a room with a given endpoint.
-    pub fn join_with(&mut self, room: &str, name: &str, mut rtc: Rtc) -> usize {
+    pub fn join_with(&mut self, room: &str, name: &str, rtc: Rtc) -> usize {
+        let index = self.add_client(rtc);
+        self.ask_to_join(index, room, name);
+        index
+    }
+
+    /// Puts an endpoint into the world, which nobody has joined with.
+    pub fn add_client(&mut self, mut rtc: Rtc) -> usize {
         let index = self.clients.len();
         let connection = ConnectionId(index as u64 + 1);
         let network = self.network.map_or_else(|| format!("10.0.{}", index / 200), str::to_owned);
@@ -372,7 +379,6 @@ impl World {
             deadline: self.now,
             sequences: BTreeMap::new(),
         });
-        self.ask_to_join(index, room, name);
         index
     }
 

@@ -55,7 +55,7 @@ impl Room {
         check::capabilities(capabilities).map_err(bad_parameters)?;
         let (kind, muted) = (self.publications[key.0].kind(), self.publications[key.0].muted);
         self.check_room_for(from, track, kind)?;
-        let mid = self.next_mid(on);
+        let mid = self.next_mid(from, on);
         let Sent { section, parameters } =
             self.sent(from, on, key, mid, capabilities).ok_or_else(cannot_consume)?;
         // Whoever asks again for what they have does not know what they have: it begins anew.
@@ -92,17 +92,6 @@ impl Room {
             format!("you receive {others} tracks of {} already, and no more are allowed", kind.as_str()),
             "close a consumer that you do not need",
         ))
-    }
-
-    /// Returns a mid that no section on a transport has, or has had lately.
-    fn next_mid(&mut self, on: TransportKey) -> Mid {
-        let Transport { parametric, negotiated, .. } = &mut self.transports[on.0];
-        loop {
-            let mid = parametric.as_mut().map_or(Mid::NONE, |own| own.next_mid());
-            if negotiated.section(mid).is_none() {
-                return mid;
-            }
-        }
     }
 
     /// Returns how a track is sent to a member in a new section; `None` if they cannot receive it.

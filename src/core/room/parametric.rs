@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::Room;
 use crate::core::command::{Command, Lifeline};
 use crate::core::event::{Event, OpenedTransport, Refusal, RefusalCode};
-use crate::core::ids::{ParticipantKey, RequestId, TrackId, TransportId, TransportKey};
+use crate::core::ids::{Mid, ParticipantKey, RequestId, TrackId, TransportId, TransportKey};
 use crate::core::input::Admission;
 use crate::core::negotiated::{Negotiated, NegotiatedSection};
 use crate::core::negotiation::transport::{Fingerprint, fingerprint};
@@ -144,7 +144,7 @@ impl Room {
         }
         let admission = Admission { entropy, candidates: participant.candidates.clone() };
         let on = self.add_transport(now, Some(from), admission, outbox).ok_or_else(unknown_transport)?;
-        self.transports[on.0].parametric = Some(Parametric::new(id, direction));
+        self.transports[on.0].parametric = Some(Parametric { id, direction });
         Ok(self.opened(on, id))
     }
 
@@ -237,6 +237,17 @@ impl Room {
     fn consumed_on(&self, of: ParticipantKey, on: TransportKey) -> Vec<TrackId> {
         let here = self.participants[of.0].slots.iter().filter(|slot| slot.transport == on);
         here.filter_map(|slot| slot.shown).map(|shown| shown.track).collect()
+    }
+
+    /// Returns a mid that no section on a transport of a member has.
+    pub(super) fn next_mid(&mut self, of: ParticipantKey, on: TransportKey) -> Mid {
+        loop {
+            let mid = self.participants[of.0].next_mid();
+            // Some of those that the client publishes in were named by itself.
+            if self.transports[on.0].negotiated.section(mid).is_none() {
+                return mid;
+            }
+        }
     }
 
     /// Takes over the sections of a transport whose client makes no offers.

@@ -40,16 +40,12 @@ impl Room {
                 "end one of them first",
             ));
         }
-        let own = &mut self.transports[on.0];
-        let Some(parametric) =
-            own.parametric.as_mut().filter(|own| own.direction == TransportDirection::Send)
-        else {
+        let own = &self.transports[on.0];
+        if own.parametric.is_none_or(|own| own.direction != TransportDirection::Send) {
             return Err(bad_parameters("this transport is for receiving, not for sending"));
-        };
-        let mut fallback = parametric.next_mid();
-        while own.negotiated.section(fallback).is_some() {
-            fallback = parametric.next_mid();
         }
+        let fallback = self.next_mid(from, on);
+        let own = &self.transports[on.0];
         let section = produced::section(kind, parameters, fallback, self.options.codecs, &own.negotiated)
             .map_err(bad_parameters)?;
         let encodings = produced::encodings(parameters);

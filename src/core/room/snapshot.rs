@@ -137,6 +137,18 @@ impl Room {
         }
     }
 
+    /// Returns what a participant is shown, by section. Replays use it to explain.
+    pub fn shown_to(&self, who: ParticipantKey) -> impl Iterator<Item = (Mid, TrackId)> {
+        let slots = self.participants.get(who.0).into_iter().flat_map(|participant| &participant.slots);
+        slots.filter_map(|slot| Some((slot.mid, slot.shown?.track)))
+    }
+
+    /// Whether a participant publishes a track. Replays use it to explain.
+    pub fn publishes(&self, who: ParticipantKey, track: TrackId) -> bool {
+        let publication = self.by_track.get(&track).and_then(|key| self.publications.get(key.0));
+        publication.is_some_and(|publication| publication.owner == who)
+    }
+
     /// Returns what a packet with this SSRC to a participant belongs to. Replays use it to explain.
     pub fn outgoing_stream(&self, to: ParticipantKey, ssrc: Ssrc) -> Option<OutgoingStreamInfo> {
         let slots = &self.participants.get(to.0)?.slots;
