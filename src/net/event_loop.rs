@@ -20,7 +20,9 @@ use super::address_rates::host_of;
 use super::api::{ApiCall, ApiRequest, answers};
 use super::audit::Actor;
 use super::front::router::Route;
-use super::front::{Asking, Entry, Front, LiveKitOutcome, Reach, WhipOutcome, WhipRequests};
+use super::front::{
+    Asking, Entry, Front, LiveKitOutcome, MediasoupOutcome, Reach, WhipOutcome, WhipRequests,
+};
 use super::http::message::{Request, Response};
 use super::ledger::Ledger;
 use super::load_shedding::LoadShedding;
@@ -316,7 +318,7 @@ impl EventLoop {
                 Next::Request(request) => self.answer(now, place, request),
                 Next::Socket(incoming) => {
                     let id = connection.id;
-                    if let Some(demand) = self.front.receive(now, place, incoming) {
+                    if let Some(demand) = self.front.receive(now, place, incoming, &self.shard.sfu) {
                         self.feed_demand(now, id, demand);
                     }
                 }
@@ -369,6 +371,17 @@ impl EventLoop {
                     return;
                 }
             },
+            Route::Mediasoup(target) => {
+                let outcome = self.front.answer_mediasoup(now, place, &request, target, &self.shard.sfu);
+                match outcome {
+                    MediasoupOutcome::Answer(response) => response,
+                    MediasoupOutcome::MakeRoom(room, response) => self.with_room(now, &room, response),
+                    MediasoupOutcome::Upgraded => return,
+                    MediasoupOutcome::Wait(session, demands) => {
+                        return self.wait_for(now, place, request, (session, demands));
+                    }
+                }
+            }
             Route::Health => health::answer(self.view(now)),
             Route::Live => health::live(),
             Route::Ready => health::ready(self.view(now)),
@@ -417,6 +430,30 @@ impl EventLoop {
         };
         self.front.audit_request(now, place, (&request, &response), actor, details);
         self.front.respond(place, &request, &response);
+    }
+
+    /// Parks a request until a session answers it, which asks this of the core.
+    fn wait_for(
+        &mut self,
+        now: Instant,
+        place: usize,
+        request: Box<Request>,
+        (session, demands): (ConnectionId, Vec<Demand>),
+    ) {
+        if let Some(connection) = self.front.connections.at(place) {
+            connection.park(now, request, session);
+        }
+        for demand in demands {
+            self.feed_demand(now, session, demand);
+        }
+    }
+
+    /// Makes a room, if it is not there. Returns the response, or the refusal.
+    fn with_room(&mut self, now: Instant, room: &RoomId, response: Response) -> Response {
+        match self.shard.make_room(now, room, RoomChange::default()) {
+            Ok(()) => response,
+            Err(Refusal { message, action, .. }) => Response::problem(503, &message, &action),
+        }
     }
 
     fn administer(&mut self, now: Instant, asked: AdminRequest) -> Response {
@@ -519,6 +556,7 @@ impl EventLoop {
             turn_server: &self.shard.turn_server,
             connections: &self.front.connections,
             whip: &self.front.whip,
+            mediasoup: &self.front.mediasoup,
             traces: &self.traces,
             audit: &self.front.audit,
             ledger: &self.ledger,
@@ -697,7 +735,7 @@ impl EventLoop {
         if connection.is_turn() {
             self.shard.turn_server.connection_over(id);
         }
-        let last = self.front.end(place);
+        let last = self.front.end(now, place);
         self.front.connections.remove(place, self.poll.registry());
         if let Some((id, demand)) = last {
             debug!(connection = id.0, %peer, why, "signalling connection lost");

@@ -6,6 +6,7 @@
 //! them to the core, and events come from there.
 
 mod livekit;
+mod mediasoup;
 pub mod router;
 mod whip;
 
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use tracing::{debug, info};
 
 pub use self::livekit::LiveKitOutcome;
+pub use self::mediasoup::MediasoupOutcome;
 use self::router::Route;
 pub use self::whip::{WhipOutcome, WhipRequests};
 use super::address::Candidates;
@@ -30,6 +32,7 @@ use super::http::message::{Request, Response};
 use super::http::{cors, origin, plain_http};
 use super::identity_rates::IdentityRates;
 use super::ledger::Ledger;
+use super::mediasoup_sessions::MediasoupSessions;
 use super::operator::admin;
 use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
@@ -41,6 +44,7 @@ use super::turn::TurnServer;
 use super::twirp;
 use super::whip_sessions::{Answered, WhipSessions};
 use crate::access::{AuthMode, Denied, Pass, SIGNATURE_FIELD, Signatures, Signed};
+use crate::core::Sfu;
 use crate::core::event::{Event, Refusal};
 use crate::core::grants::Grants;
 use crate::core::ids::{ConnectionId, ParticipantId, RequestId, RoomId};
@@ -95,6 +99,8 @@ pub struct Front {
     pub certificates: Certificates,
     /// The sessions of WHIP and WHEP.
     pub whip: WhipSessions,
+    /// The sessions of mediasoup's clients.
+    pub mediasoup: MediasoupSessions,
     /// Counts of requests and messages.
     pub counters: ShellCounters,
     assets: Assets,
@@ -148,6 +154,7 @@ impl Front {
             connections,
             certificates,
             whip: WhipSessions::default(),
+            mediasoup: MediasoupSessions::default(),
             counters: ShellCounters::new(clock::unix()),
             assets: Assets::new(),
             joins,
@@ -270,7 +277,7 @@ impl Front {
         by: Option<Asking>,
         details: Value,
     ) {
-        let is_ours = ["/admin/", "/api/", "/twirp/"].iter().any(|folder| request.path.starts_with(folder));
+        let is_ours = matches!(router::label(&request.path), "/admin" | "/api" | "/twirp");
         // Whoever shows a wrong token is written down by `log_wrong_token`.
         let is_wrong_token = response.status == 401 && request.field("authorization").is_some();
         let is_refused = matches!(response.status, 401 | 403);
@@ -357,28 +364,43 @@ impl Front {
         let connection = self.connections.at(place)?;
         let id = connection.id;
         let parked = connection.unpark()?;
+        if self.mediasoup.owns(parked.session) {
+            let response = self.give_up_call(parked.session, id);
+            self.respond(place, &parked.request, &response);
+            return None;
+        }
         self.respond(place, &parked.request, &whip::unanswered(&parked.request));
         Some((parked.session, self.whip.abandon(parked.session, id)?))
     }
 
     /// Ends the part of a connection that the core may know of: its WebSocket's front end, or the wait of its parked
     /// request. Returns what the core has to hear, and under which id.
-    pub fn end(&mut self, place: usize) -> Option<(ConnectionId, Demand)> {
+    pub fn end(&mut self, now: Instant, place: usize) -> Option<(ConnectionId, Demand)> {
         let connection = self.connections.at(place)?;
         let id = connection.id;
         // An HTTP connection has no WebSocket.
         if let Some(parked) = connection.unpark() {
+            if self.mediasoup.owns(parked.session) {
+                self.abandon_call(parked.session, id);
+                return None;
+            }
             return Some((parked.session, self.whip.abandon(parked.session, id)?));
         }
-        Some((id, connection.web_socket()?.client.lost()?))
+        let demand = connection.web_socket().and_then(|socket| socket.client.lost());
+        self.end_mediasoup(now, id, false);
+        Some((id, demand?))
     }
 
-    /// Takes something that came on a WebSocket.
-    pub fn receive(&mut self, now: Instant, place: usize, incoming: Incoming) -> Option<Demand> {
+    /// Takes something that came on a WebSocket. The core is only read.
+    pub fn receive(&mut self, now: Instant, place: usize, incoming: Incoming, sfu: &Sfu) -> Option<Demand> {
         let socket = self.connections.at(place)?.web_socket()?;
         let front_end = match &mut socket.client {
             Client::Native(front_end) => front_end,
             Client::LiveKit(_) => return self.receive_of_livekit(now, place, incoming),
+            Client::Mediasoup(_) => {
+                self.receive_of_mediasoup(now, place, incoming, sfu);
+                return None;
+            }
         };
         let reaction = match incoming {
             Incoming::Text(text) => {
@@ -485,7 +507,7 @@ impl Front {
         (request, refusal): (Option<RequestId>, Refusal),
         reach: &mut Reach<'_>,
     ) -> Option<Demand> {
-        if self.whip.owns(id) {
+        if self.whip.owns(id) || self.mediasoup.owns(id) {
             self.deliver(now, id, &Event::Refused(request, refusal), reach);
             return None;
         }
@@ -501,6 +523,8 @@ impl Front {
                 let reaction = front_end.refuse_join(refusal);
                 self.react_to_livekit(now, place, reaction)
             }
+            // Its sessions join, and not the connection.
+            Client::Mediasoup(_) => None,
         }
     }
 
@@ -529,13 +553,17 @@ impl Front {
         let demand = socket.client.lost();
         socket.close(now, Close::TooSlow);
         connection.finish_web_socket(now);
+        self.end_mediasoup(now, id, false);
         Some((id, demand?))
     }
 
-    /// Returns where the client of a connection, or of a WHIP or WHEP session, comes from.
+    /// Returns where the client of a connection, or of a session without one, comes from.
     pub fn origin_of(&mut self, id: ConnectionId) -> Option<ClientOrigin> {
         if self.whip.owns(id) {
             return self.whip.get(id).map(|held| held.origin.clone());
+        }
+        if self.mediasoup.owns(id) {
+            return self.mediasoup.get(id).map(|held| held.origin.clone());
         }
         let place = self.connections.place_of(id)?;
         Some(self.connections.at(place)?.web_socket()?.origin.clone())
@@ -576,6 +604,9 @@ impl Front {
                 self.answer_parked(now, &answered, reach);
             }
             return;
+        }
+        if self.mediasoup.owns(id) {
+            return self.deliver_to_mediasoup(now, id, event, reach);
         }
         let Some(place) = self.connections.place_of(id) else { return };
         let Some(socket) = self.connections.at(place).and_then(|connection| connection.web_socket()) else {
@@ -654,6 +685,7 @@ impl Front {
     pub fn take_demands(&mut self) -> Vec<(ConnectionId, Demand)> {
         let mut demands = std::mem::take(&mut self.demands);
         demands.extend(self.whip.take_demands());
+        demands.extend(self.mediasoup.take_demands());
         demands
     }
 
@@ -682,6 +714,8 @@ impl Front {
             Client::Native(front_end) => front_end.goodbye(code),
             // Its clients say so in a message if they leave.
             Client::LiveKit(front_end) => front_end.lost(),
+            // Its session is somewhere else.
+            Client::Mediasoup(_) => None,
         }
     }
 
@@ -691,6 +725,7 @@ impl Front {
         let id = connection.id;
         let demand = connection.web_socket().and_then(|socket| socket.client.lost());
         connection.finish_web_socket(now);
+        self.end_mediasoup(now, id, false);
         if demand.is_some() {
             debug!(connection = id.0, "signalling connection lost");
         }

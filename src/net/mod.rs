@@ -32,6 +32,7 @@ mod http;
 mod identity_rates;
 mod ledger;
 mod load_shedding;
+mod mediasoup_sessions;
 mod network;
 mod opening;
 mod operator;

@@ -6,6 +6,7 @@ use crate::core::Sfu;
 use crate::net::audit::Audit;
 use crate::net::dtls::Handshakes;
 use crate::net::ledger::Ledger;
+use crate::net::mediasoup_sessions::MediasoupSessions;
 use crate::net::shell_counters::ShellCounters;
 use crate::net::tcp::connections::Connections;
 use crate::net::traces::keeper::TraceKeeper;
@@ -40,6 +41,8 @@ pub struct ServerView<'a> {
     pub connections: &'a Connections,
     /// The sessions of WHIP and WHEP.
     pub whip: &'a WhipSessions,
+    /// The sessions of mediasoup's clients.
+    pub mediasoup: &'a MediasoupSessions,
     /// The traces of recorded rooms.
     pub traces: &'a TraceKeeper,
     /// The audit log.

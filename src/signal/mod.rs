@@ -5,6 +5,7 @@
 pub mod allowance;
 mod demand;
 pub mod livekit;
+pub mod mediasoup;
 pub mod native;
 pub mod whip;
 

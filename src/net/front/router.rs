@@ -2,9 +2,10 @@
 
 use crate::core::ids::RoomId;
 use crate::net::api::{self, ApiCall};
-use crate::net::http::message::{Request, Response};
+use crate::net::http::message::{Request, Response, segment};
 use crate::net::operator::admin::{self, AdminRequest};
 use crate::net::twirp;
+use crate::signal::mediasoup::{CallName, Dialect};
 use crate::signal::whip::Side;
 
 /// What a request leads to.
@@ -14,6 +15,8 @@ pub enum Route {
     WebSocket,
     /// To the signalling of LiveKit's clients.
     LiveKit(LiveKitTarget),
+    /// To what apps on mediasoup ask.
+    Mediasoup(MediasoupTarget),
     /// To the server's health.
     Health,
     /// To whether the server is alive.
@@ -47,6 +50,21 @@ pub enum LiveKitTarget {
     Validate,
 }
 
+/// What an address of apps on mediasoup is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediasoupTarget {
+    /// How the server is.
+    Health,
+    /// What the server can do, in the room of that name.
+    Capabilities(String, Dialect),
+    /// Who publishes what in a room: everybody, or somebody.
+    Producers(String, Option<String>),
+    /// A call.
+    Call(Dialect, CallName),
+    /// A WebSocket.
+    Socket(Dialect),
+}
+
 /// What a WHIP or WHEP URL names.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WhipTarget {
@@ -68,6 +86,7 @@ pub fn label(path: &str) -> &'static str {
         "/readyz" => "/readyz",
         "/metrics" => "/metrics",
         "*" => "*",
+        _ if is_mediasoup(path) => "/mediasoup",
         _ if path.starts_with("/admin/") => "/admin",
         _ if path.starts_with("/api/") => "/api",
         _ if path.starts_with("/twirp/") => "/twirp",
@@ -120,6 +139,10 @@ pub fn route(request: &Request) -> Route {
         "*" => {
             Route::Answer(Response::empty(200).with("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
         }
+        path if is_mediasoup(path) => match mediasoup_target(request) {
+            Ok(target) => Route::Mediasoup(target),
+            Err(response) => Route::Answer(response),
+        },
         path if path.starts_with("/admin/") => match admin::parse(request) {
             Ok(admin) => Route::Admin(admin),
             Err(response) => Route::Answer(response),
@@ -145,6 +168,55 @@ pub fn route(request: &Request) -> Route {
 pub fn not_found(path: &str) -> Response {
     let shown: String = path.chars().take(200).collect();
     Response::problem(404, &format!("there is nothing at {shown}"), "the page is at /, its socket at /ws")
+}
+
+/// Returns whether a path belongs to what apps on mediasoup ask. What else begins like that belongs to others.
+fn is_mediasoup(path: &str) -> bool {
+    match path {
+        "/mediasoup" | "/api/create-transport" | "/api/voice/health" | "/api/voice/events" => true,
+        _ => {
+            let folders =
+                ["/api/router-capabilities/", "/api/voice/rtp-capabilities/", "/api/voice/producers/"];
+            let call = path.strip_prefix("/api/voice/").and_then(CallName::of);
+            call.is_some() || folders.iter().any(|folder| path.starts_with(folder))
+        }
+    }
+}
+
+/// Returns what a request of an app on mediasoup is for, or the refusal of one that is for nothing.
+fn mediasoup_target(request: &Request) -> Result<MediasoupTarget, Response> {
+    let parts: Vec<&str> = request.path.split('/').skip(1).collect();
+    let named = |part: &str| segment(part).ok_or_else(|| not_found(&request.path));
+    let (target, method) = match parts.as_slice() {
+        ["mediasoup"] => (MediasoupTarget::Socket(Dialect::Rooms), "GET"),
+        ["api", "voice", "events"] => (MediasoupTarget::Socket(Dialect::Channels), "GET"),
+        ["api", "voice", "health"] => (MediasoupTarget::Health, "GET"),
+        ["api", "voice", "rtp-capabilities", room] => {
+            (MediasoupTarget::Capabilities(named(room)?, Dialect::Channels), "GET")
+        }
+        ["api", "router-capabilities", room] => {
+            (MediasoupTarget::Capabilities(named(room)?, Dialect::Rooms), "GET")
+        }
+        ["api", "voice", "producers", room] => (MediasoupTarget::Producers(named(room)?, None), "GET"),
+        ["api", "voice", "producers", room, user] => {
+            (MediasoupTarget::Producers(named(room)?, Some(named(user)?)), "GET")
+        }
+        ["api", "create-transport"] => {
+            (MediasoupTarget::Call(Dialect::Rooms, CallName::CreateTransport), "POST")
+        }
+        ["api", "voice", name] => match CallName::of(name) {
+            Some(call) => (MediasoupTarget::Call(Dialect::Channels, call), "POST"),
+            None => return Err(not_found(&request.path)),
+        },
+        _ => return Err(not_found(&request.path)),
+    };
+    let is_read =
+        method == "GET" && request.method == "HEAD" && !matches!(target, MediasoupTarget::Socket(_));
+    if is_read || request.method == method || request.method == "OPTIONS" {
+        Ok(target)
+    } else {
+        Err(Response::method_not_allowed(method))
+    }
 }
 
 /// Returns whether a path belongs to WHIP or WHEP.

@@ -430,6 +430,8 @@ fn add_connections(page: &mut Page, view: ServerView<'_>) {
     page.one("strait_connections_refused", None, "TCP connections over a limit", refused);
     let sessions = [Side::Publish, Side::View].map(|side| (side.path(), view.whip.count(side)));
     page.add("strait_whip_sessions", None, "Sessions of WHIP and WHEP", gauged("protocol", sessions));
+    let sessions = Value::Gauge(view.mediasoup.count() as f64);
+    page.one("strait_mediasoup_sessions", None, "Sessions of mediasoup's clients", sessions);
 }
 
 fn add_traces(page: &mut Page, figures: TraceFigures) {

@@ -334,6 +334,14 @@ impl Connection {
         }
     }
 
+    /// Takes the parked request, if it waits for the session of that id.
+    pub fn unpark_for(&mut self, session: ConnectionId) -> Option<Parked> {
+        match &mut self.protocol {
+            Protocol::Http(http) if http.waits_for() == Some(session) => http.unpark(),
+            _ => None,
+        }
+    }
+
     /// Describes where a request comes from.
     pub fn origin(&self, request: &Request) -> ClientOrigin {
         ClientOrigin {

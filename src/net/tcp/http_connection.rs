@@ -109,6 +109,11 @@ impl Http {
         self.parked.take()
     }
 
+    /// Returns the session that a parked request waits for.
+    pub fn waits_for(&self) -> Option<ConnectionId> {
+        self.parked.as_ref().map(|parked| parked.session)
+    }
+
     /// Returns whether a request waits for its answer.
     pub fn is_parked(&self) -> bool {
         self.parked.is_some()

@@ -16,6 +16,7 @@ use crate::net::http::message::{Request, Response};
 use crate::net::shell_config::ShellConfig;
 use crate::signal::Demand;
 use crate::signal::livekit::LiveKitFrontEnd;
+use crate::signal::mediasoup::SocketFrontEnd;
 use crate::signal::native::{self, Close, FrontEnd, Limits};
 
 /// How much tungstenite reads at a time, and holds while idle, bytes.
@@ -49,6 +50,8 @@ pub enum Client {
     Native(FrontEnd),
     /// That of LiveKit.
     LiveKit(Box<LiveKitFrontEnd>),
+    /// That of apps on mediasoup, whose sessions are not the connection's.
+    Mediasoup(Box<SocketFrontEnd>),
 }
 
 impl Client {
@@ -57,6 +60,7 @@ impl Client {
         match self {
             Self::Native(front_end) => front_end.has_joined(),
             Self::LiveKit(front_end) => front_end.has_joined(),
+            Self::Mediasoup(front_end) => front_end.has_joined(),
         }
     }
 
@@ -65,6 +69,8 @@ impl Client {
         match self {
             Self::Native(front_end) => front_end.lost(),
             Self::LiveKit(front_end) => front_end.lost(),
+            // The core knows its session by another id.
+            Self::Mediasoup(_) => None,
         }
     }
 }
@@ -267,7 +273,9 @@ impl Socket {
             let expires = renewed.expires;
             self.pass = Some(renewed);
             match self.client {
-                Client::Native(_) => self.send(native::encode_token(&token, expires)),
+                Client::Native(_) | Client::Mediasoup(_) => {
+                    self.send(native::encode_token(&token, expires));
+                }
                 Client::LiveKit(_) => self.send_binary(LiveKitFrontEnd::token(&token)),
             }
         }
