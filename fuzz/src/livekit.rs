@@ -54,6 +54,7 @@ fn joined() -> Event {
         grants: Grants::OPEN,
         room_state: RoomState::default(),
         participants: vec![ben],
+        topology: None,
     };
     Event::Joined(None, Box::new(joined))
 }

@@ -98,7 +98,7 @@ pub(super) fn is_file(path: &Path) -> bool {
 }
 
 /// Whether a variable is one of LiveKit's that mean something here.
-pub fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     VARIABLES.contains(&name)
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::data::DataPayload;
 use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId, TransportId};
+pub use super::mesh::MeshCommand;
 pub use super::moderation::Moderation;
 use super::ortc::{DtlsParameters, RtpCapabilities, RtpParameters, TransportDirection};
 use super::profile::{Profile, ProfileChange};
@@ -33,6 +34,8 @@ pub struct Join {
     pub is_invited: bool,
     /// The address that a ban could keep out: the client's IPv4 address, or the /64 network of its IPv6 address.
     pub host: Option<IpAddr>,
+    /// Whether their client can send straight to the others.
+    pub can_mesh: bool,
 }
 
 impl Join {
@@ -309,4 +312,6 @@ pub enum Command {
         /// Whether nothing of it is sent until it is resumed.
         paused: bool,
     },
+    /// Something about media that goes straight to the others, or a move to or from that.
+    Mesh(MeshCommand),
 }

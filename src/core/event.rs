@@ -6,10 +6,12 @@ use super::command::{MediaKind, Source, TrackLabel};
 use super::data::DataPayload;
 use super::grants::{Grants, Role};
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId, TransportId};
+use super::mesh::{MeshSignal, MeshTrack};
 use super::ortc::{DtlsParameters, IceCandidate, IceParameters, RtpParameters};
 use super::profile::Profile;
 use super::quality::Quality;
 use super::room_options::RoomState;
+use super::topology::View;
 
 /// A track as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +50,8 @@ pub struct ParticipantInfo {
     pub media_lost: bool,
     /// The tracks that they publish, in the order of publishing.
     pub tracks: Vec<TrackInfo>,
+    /// The tracks that they send straight to the others.
+    pub mesh_tracks: Vec<MeshTrack>,
 }
 
 /// One of the client's own publications, as an answer lists it.
@@ -155,6 +159,8 @@ pub struct Joined {
     pub room_state: RoomState,
     /// Everyone who was there before.
     pub participants: Vec<ParticipantInfo>,
+    /// Where the call's media goes; `None` where it may not go straight, or the client cannot have it so.
+    pub topology: Option<View>,
 }
 
 /// The whole state of a participant, for a client that resumes.
@@ -567,4 +573,11 @@ pub enum Event {
     TransportEnded(TransportId),
     /// A track that the receiver consumed is not sent to them any more, although it is still published.
     ConsumerEnded(TrackId),
+    /// The call's media goes another way, or is about to.
+    Topology(View),
+    /// Somebody sends these tracks straight to the others from now on, and no others. If a moderator has done it, they are told,
+    /// too.
+    MeshTracks(ParticipantId, Vec<MeshTrack>),
+    /// Another member says this to the receiver alone, so that the two find a direct path.
+    MeshSignal(ParticipantId, MeshSignal),
 }

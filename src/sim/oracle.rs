@@ -389,6 +389,7 @@ impl Oracle {
             | Command::CloseProducer { .. }
             | Command::Consume { .. }
             | Command::Leave
+            | Command::Mesh(_)
             | Command::Moderate(_) => {}
         }
     }

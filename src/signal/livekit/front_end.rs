@@ -128,6 +128,7 @@ impl LiveKitFrontEnd {
             lifeline: Lifeline::Signalling,
             layout: if self.subscriber.is_some() { Layout::Split } else { Layout::Tracks },
             ticket,
+            can_mesh: false,
         }
     }
 

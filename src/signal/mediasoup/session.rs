@@ -159,6 +159,7 @@ impl Session {
             auto_subscribe: false,
             lifeline,
             layout: Layout::Parameters,
+            can_mesh: false,
             ticket,
         };
         (session, demand)

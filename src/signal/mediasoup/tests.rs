@@ -35,6 +35,7 @@ fn anna() -> ParticipantInfo {
         role: Role::Speaker,
         reconnecting: false,
         media_lost: false,
+        mesh_tracks: Vec::new(),
         tracks: vec![camera()],
     }
 }
@@ -51,6 +52,7 @@ fn joined() -> Event {
         resume_seconds: 30,
         grants: Grants::OPEN,
         room_state: RoomState::default(),
+        topology: None,
         participants: vec![anna()],
     };
     Event::Joined(request(1), Box::new(joined))
