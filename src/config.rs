@@ -373,7 +373,8 @@ sections! {
     }
     /// What web pages may use.
     http: Http {
-        /// Web pages of other hosts that may use `/api/v1`, WHIP and WHEP. Empty: WHIP and WHEP all, `/api/v1` none.
+        /// Web pages of other hosts that may use `/api/v1`, the calls of apps on mediasoup, WHIP and WHEP. Empty: WHIP and WHEP
+        /// all, the others none.
         cors_origins: Vec<WebOrigin> = Vec::new(), Rule::Any;
     }
     /// Who did what to the server and the people on it, in a file of its own.

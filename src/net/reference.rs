@@ -9,6 +9,7 @@ use super::front::router::{Route, route};
 use super::http::message::{Parsed, parse};
 use super::http::routes::Routed;
 use super::{api, operator};
+use crate::signal::mediasoup::CallName;
 
 /// The routes for monitoring, which are outside of the administration interface.
 const MONITORED: [(&str, &str); 4] =
@@ -16,6 +17,7 @@ const MONITORED: [(&str, &str); 4] =
 
 const ADMIN: &str = include_str!("../../docs/admin-v1.openapi.json");
 const API: &str = include_str!("../../docs/api-v1.openapi.json");
+const MEDIASOUP: &str = include_str!("../../docs/mediasoup.openapi.json");
 
 type Described = BTreeSet<(String, String)>;
 
@@ -40,15 +42,20 @@ fn the_references_describe_what_is_served_and_nothing_else() {
     administration.extend(MONITORED.map(|(path, method)| (path.to_owned(), method.to_owned())));
     assert_eq!(described(ADMIN), administration, "docs/admin-v1.openapi.json on the left");
     assert_eq!(described(API), served(&api::ROUTES), "docs/api-v1.openapi.json on the left");
+    let calls = described(MEDIASOUP).iter().filter(|(_, method)| method == "POST").count();
+    // One of them has two addresses.
+    assert_eq!(calls, CallName::ALL.len() + 1, "calls in docs/mediasoup.openapi.json on the left");
 }
 
 #[test]
 fn what_a_reference_describes_is_answered_and_other_methods_are_not() {
     let methods = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"];
-    for described in [described(ADMIN), described(API)] {
+    for described in [described(ADMIN), described(API), described(MEDIASOUP)] {
         for (path, _) in &described {
             let real = path.replace("{room}", "standup").replace("{participant}", "p-0000000000000");
             let real = real.replace("{track}", "t-0000000000000").replace("{identity}", "anna");
+            let real = real.replace("{channelId}", "standup").replace("{roomId}", "standup");
+            let real = real.replace("{userId}", "anna");
             for method in methods {
                 let text = format!("{method} {real} HTTP/1.1\r\nHost: localhost\r\n\r\n");
                 let Parsed::Request(request, _) = parse(text.as_bytes()) else { panic!("{text}") };
@@ -60,6 +67,7 @@ fn what_a_reference_describes_is_answered_and_other_methods_are_not() {
                     | Route::Health
                     | Route::Live
                     | Route::Ready
+                    | Route::Mediasoup(_)
                     | Route::Metrics => assert!(is_described, "{method} {real}"),
                     // What needs a body is refused without one.
                     Route::Answer(response) if is_described => {

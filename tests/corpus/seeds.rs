@@ -54,6 +54,18 @@ fn field(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag << 3 | 2][..], &length, content].concat()
 }
 
+/// What an app on mediasoup says, by a message of each kind: on a WebSocket for calls, and on one for news.
+fn mediasoup() -> [(&'static str, Vec<u8>); 2] {
+    [("calls", 0), ("news", 1)].map(|(name, dialect)| {
+        let mut tape = vec![dialect];
+        for message in OF_MEDIASOUP {
+            tape.push(0x18);
+            push_bytes(&mut tape, message.as_bytes());
+        }
+        (name, tape)
+    })
+}
+
 /// What a client of LiveKit says: a request to join, then one message after the other.
 fn livekit() -> Vec<(&'static str, Vec<u8>)> {
     const WRITTEN: &str = include_str!("../../src/signal/livekit/written_by_livekit.txt");
@@ -140,6 +152,9 @@ pub fn all() -> Vec<Seed> {
     }
     for (name, tape) in livekit() {
         add("livekit", name, tape);
+    }
+    for (name, tape) in mediasoup() {
+        add("mediasoup", name, tape);
     }
     for (name, text) in REQUESTS {
         add("http", name, text.replace('\n', "\r\n").into());
@@ -624,6 +639,38 @@ const MESSAGES: [(&str, &str); 12] = [
     ("ping", r#"{"type":"ping","id":"x"}"#),
     ("leave", r#"{"type":"leave","id":9007199254740993}"#),
     ("mistyped", r#"{"type":"offfer","id":{},"data":[]}"#),
+];
+
+/// The messages of a call: transports have the first ids that the target gives them.
+const OF_MEDIASOUP: [&str; 15] = [
+    r#"{"type":"create-transport","messageId":1,"direction":"send"}"#,
+    r#"{"type":"create-transport","messageId":"2","data":{"direction":"recv"}}"#,
+    concat!(
+        r#"{"type":"connect-transport","transportId":"x-0000000000001","dtlsParameters":{"role":"client","#,
+        r#""fingerprints":[{"algorithm":"sha-256","value":"AB:CD"}]}}"#,
+    ),
+    concat!(
+        r#"{"type":"produce","messageId":3,"payload":{"transportId":"x-0000000000001","kind":"video","#,
+        r#""appData":{"source":"screen"},"rtpParameters":{"mid":"0","codecs":[{"mimeType":"video/VP8","payloadType":96,"#,
+        r#""clockRate":90000,"parameters":{},"rtcpFeedback":[{"type":"nack","parameter":"pli"}]},{"mimeType":"video/rtx","#,
+        r#""payloadType":97,"clockRate":90000,"parameters":{"apt":96}}],"headerExtensions":[{"uri":"urn:ietf:params:rtp-"#,
+        r#"hdrext:sdes:mid","id":4}],"encodings":[{"rid":"r0","scalabilityMode":"L1T3","maxBitrate":100000},{"ssrc":7,"#,
+        r#""rtx":{"ssrc":8}}],"rtcp":{"cname":"","reducedSize":true}}}}"#,
+    ),
+    r#"{"type":"pause-producer","producerId":"t-0000000000004"}"#,
+    r#"{"type":"resume-producer","producerId":"t-0000000000004"}"#,
+    concat!(
+        r#"{"type":"consume","messageId":4,"producerId":"t-0000000000009","rtpCapabilities":{"codecs":[{"kind":"audio","#,
+        r#""mimeType":"audio/opus","preferredPayloadType":100,"clockRate":48000,"channels":2}],"headerExtensions":[]}}"#,
+    ),
+    r#"{"type":"resume-consumer","messageId":5,"consumerId":"c-t-0000000000009"}"#,
+    r#"{"type":"prefer-consumer","consumerId":"c-t-0000000000009","width":320,"height":180,"priority":"high"}"#,
+    r#"{"type":"close-consumer","consumerId":"c-t-0000000000009"}"#,
+    r#"{"type":"restart-ice","transportId":"x-0000000000002"}"#,
+    r#"{"type":"close-transport","transportId":"x-0000000000002"}"#,
+    r#"{"type":"join-room","roomId":"standup","participantId":7,"sessionId":"s","token":"a.b.c"}"#,
+    r#"{"type":"ping"}"#,
+    r#"{"type":"leave-room"}"#,
 ];
 
 const CLAIMS: [(&str, &str); 5] = [

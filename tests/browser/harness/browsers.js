@@ -2,6 +2,7 @@
 // runs as one process for the whole run; every page lives in a fresh context of its own.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { buildSync } from "esbuild";
 import { chromium } from "playwright-core";
 import puppeteer from "puppeteer-core";
 import { chromiumPath, firefoxPath } from "./programs.js";
@@ -44,6 +45,21 @@ export const livekitCode = (name) =>
   [`../node_modules/${name}/dist/livekit-client.umd.js`, "../page/livekit.js"].map((path) =>
     readFileSync(resolve(import.meta.dirname, path), "utf8"),
   );
+
+let mediasoupClient = null;
+
+/** The client of mediasoup, which its authors publish as modules, in one piece, and the page's code on it. */
+export const mediasoupCode = () => {
+  mediasoupClient ??= buildSync({
+    entryPoints: ["mediasoup-client"],
+    absWorkingDir: resolve(import.meta.dirname, ".."),
+    bundle: true,
+    format: "iife",
+    globalName: "globalThis.mediasoupClient",
+    write: false,
+  }).outputFiles[0].text;
+  return [mediasoupClient, readFileSync(resolve(import.meta.dirname, "../page/mediasoup.js"), "utf8")];
+};
 
 /** A page of either browser. */
 class Page {

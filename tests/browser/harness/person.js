@@ -1,6 +1,6 @@
 // One participant of a story: a page in a browser, with a colour and a tone of its own, and what it
 // sees and hears of the others.
-import { livekitCode, openPage } from "./browsers.js";
+import { livekitCode, mediasoupCode, openPage } from "./browsers.js";
 import { eventually } from "./eventually.js";
 import { COLOURS } from "./palette.js";
 import { concealment, firstColours, hearsSilence, hearsTone, seesColour, seesNothingNew } from "./senses.js";
@@ -20,12 +20,13 @@ export class Person {
     this.hz = identity.hz;
   }
 
-  /** Opens a page of `origin`; `join` enters a room, by our SDK or by that of LiveKit. */
+  /** Opens a page of `origin`; `join` enters a room, by our SDK, LiveKit's or mediasoup's. */
   static async arrive(name, identity, { origin, browser, sdk = "strait" }) {
     const person = new Person(name, identity, await openPage(browser));
     await person.#page.gotoWithLab(`${origin}${QUIET_PAGE}`);
-    const code = sdk === "strait" ? [] : livekitCode(sdk);
-    for (const text of code) await person.#page.evaluate(text);
+    const codes = { strait: () => [], mediasoup: mediasoupCode };
+    const code = (codes[sdk] ?? livekitCode)(sdk);
+    for (const one of code) await person.#page.evaluate(one);
     return person;
   }
 
