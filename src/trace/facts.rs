@@ -19,6 +19,7 @@ use crate::core::path::Carrier;
 use crate::core::stats::RedundancyDecision;
 use crate::core::steering::Verdict;
 use crate::core::timers::Timer;
+use crate::core::topology::{Mode, Reason as Why};
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
 pub const FACTS_VERSION: u16 = 10;
@@ -276,6 +277,19 @@ pub enum Fact {
     Redundancy(PersonNumber, RedundancyDecision),
     /// Something became of one of several transports of somebody.
     Transport(PersonNumber, TransportNews),
+    /// The call's media goes another way, or is about to, or a move is over.
+    Topology {
+        /// Where it goes.
+        mode: Mode,
+        /// Where a running move leads.
+        moving_to: Option<Mode>,
+        /// Why.
+        reason: Why,
+        /// Those who had not moved when a move ended.
+        missing: Vec<PersonNumber>,
+    },
+    /// Somebody's client has said that it has moved.
+    Moved(PersonNumber),
 }
 
 /// A fact with its time, as traces contain it.
