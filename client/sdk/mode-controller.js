@@ -35,6 +35,7 @@ const CLOSE_AFTER = { sfu: 5000, p2p: 3000 };
  * @property {() => Iterable<Participant>} participants everybody else
  * @property {(participant: Participant, path: Mode) => boolean} isReached whether somebody's own way to here is up
  * @property {(path: Mode, options: {pictures: boolean}) => void} route has everything heard, and maybe seen, by this way, in one step
+ * @property {(path: Mode) => void} ended what came by this way alone is gone
  * @property {(isMoving: boolean) => void} alike both ways are there, and are to sound alike
  * @property {() => boolean} isQuiet whether nobody speaks
  * @property {() => void} onChanged
@@ -88,12 +89,11 @@ export class ModeController {
   }
 
   /**
-   * A fresh join: nothing of before holds.
+   * A fresh join, after `stop` of what was before.
    * @param {unknown} data of the server's `joined`
    * @returns {Promise<void>} settled when the way that is in use is set up
    */
   begin(data) {
-    this.stop();
     const topology = readTopology(data);
     this.#topology = topology;
     this.#active = topology?.mode ?? 'sfu';
@@ -122,7 +122,7 @@ export class ModeController {
   serverLost() {
     if (this.#active === 'sfu' && this.#move === null) return false;
     if (this.#move?.to === 'sfu') this.#fail(this.#move, 'client-failed');
-    else this.#host.paths.sfu.close();
+    else this.#close('sfu');
     return this.#active === 'p2p';
   }
 
@@ -145,6 +145,7 @@ export class ModeController {
     this.#environment.clearTimeout(this.#closing[mode]);
     this.#closing[mode] = null;
     if (this.#host.paths[mode].isOpen) this.#host.paths[mode].close();
+    this.#host.ended(mode);
   }
 
   /** Whether the way through the server is to be there although nothing goes by it. */
@@ -157,7 +158,7 @@ export class ModeController {
     if (!this.#wantsWarm) return;
     const { sfu } = this.#host.paths;
     // It is a convenience: whether it is there shows when it is needed.
-    if (!sfu.isOpen) this.#open('sfu', { isHeld: true }).catch(() => sfu.close());
+    if (!sfu.isOpen) this.#open('sfu', { isHeld: true }).catch(() => this.#close('sfu'));
   }
 
   /**
@@ -182,7 +183,8 @@ export class ModeController {
     // What is left of the last move has nothing to do with this one, except a way that was kept for it.
     if (this.#closing[to] !== null) this.#close(to);
     if (strategy === 'hard') {
-      this.#close(from);
+      // Everything is expected to come again the other way, so nothing of it is gone.
+      paths[from].close();
       this.#turnTo(to, { pictures: true });
     } else {
       paths[from].slow(true);
@@ -292,7 +294,8 @@ export class ModeController {
    * @param {Mode} to where everybody is
    */
   #closeLater(mode, to) {
-    if (!this.#host.paths[mode].isOpen || this.#closing[mode] !== null) return;
+    if (this.#closing[mode] !== null) return;
+    if (!this.#host.paths[mode].isOpen) return this.#close(mode);
     if (mode === 'sfu' && this.#wantsWarm) {
       this.#host.paths.sfu.hold(true);
       this.#host.route(to, { pictures: true });

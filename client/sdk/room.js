@@ -218,7 +218,10 @@ export class Room extends Emitter {
       onMessage: (message) => this.#onData(message),
       onTrouble: () => this.#session.probe(),
       onDead: () => this.#onServerDead(),
-      onClosed: () => this.#dropPath('sfu'),
+      onClosed: () => {
+        this.#roster.refreshReceivers();
+        this.#player.dropPath('sfu');
+      },
     });
     this.#mesh = new MeshManager(this.#environment, codecs, {
       ...common,
@@ -229,7 +232,7 @@ export class Room extends Emitter {
       takesNewcomers: () => this.#mode.topology?.movingTo !== 'sfu',
       onSections: (participantId) => this.#roster.refreshStraight(participantId),
       onState: () => this.#onMediaState('p2p', this.#mesh.connectionState),
-      onClosed: () => this.#dropPath('p2p'),
+      onClosed: () => this.#player.dropPath('p2p'),
     });
     this.#publisher.ways = [this.#sfu, this.#mesh];
     this.#mode = new ModeController(this.#environment, {
@@ -241,6 +244,7 @@ export class Room extends Emitter {
       participants: () => this.participants.values(),
       isReached: ({ participantId }, path) => path === 'sfu' || this.#mesh.isConnected(participantId),
       route: (path, options) => this.#roster.setPath(path, options),
+      ended: (path) => this.#roster.dropPath(path),
       alike: (isMoving) => {
         for (const track of this.#roster.tracks()) track.setMoving(isMoving);
       },
@@ -743,13 +747,6 @@ export class Room extends Emitter {
     this.#reportNoMedia();
     this.#sfu.abandon();
     void this.#session.rejoin();
-  }
-
-  /** @param {Mode} path what came by it alone is gone */
-  #dropPath(path) {
-    this.#roster.dropPath(path);
-    this.#player.dropPath(path);
-    if (path === 'sfu') for (const track of this.#publisher.tracks) track.trackId = null;
   }
 
   #onTopology() {
