@@ -109,6 +109,12 @@ export class MeshManager {
     if (this.#isOpen && this.#host.takesNewcomers()) this.#expect(participantId);
   }
 
+  /** Somebody's signalling is back: what was said to them meanwhile is lost. @param {string} participantId */
+  back(participantId) {
+    const peer = this.#peers.get(participantId)?.peer;
+    if (peer && peer.connectionState !== 'connected') peer.restart({ again: true });
+  }
+
   /** @param {string} participantId */
   left(participantId) {
     this.#drop(participantId);
@@ -130,7 +136,7 @@ export class MeshManager {
     if (!this.#isOpen) return;
     this.#announced = '';
     this.#announce();
-    for (const { peer } of this.#peers.values()) if (peer.connectionState !== 'connected') peer.restart();
+    for (const { peer } of this.#peers.values()) if (peer.connectionState !== 'connected') peer.restart({ again: true });
     this.#connectAll();
   }
 

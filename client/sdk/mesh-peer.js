@@ -86,10 +86,16 @@ export class MeshPeer {
     });
   }
 
-  /** Looks for another path. */
-  restart() {
+  /**
+   * Looks for another path.
+   * @param {{again?: boolean}} [options] `again`: even where an offer is not answered yet, because it may have been lost
+   */
+  restart({ again = false } = {}) {
     this.#enqueue(async () => {
-      if (this.#sections.size > 0 && this.#pc.signalingState === 'stable') await this.#offer({ iceRestart: true });
+      if (this.#sections.size === 0) return;
+      if (again && this.#pc.signalingState === 'have-local-offer')
+        await this.#pc.setLocalDescription({ type: 'rollback' });
+      if (this.#pc.signalingState === 'stable') await this.#offer({ iceRestart: true });
     });
   }
 

@@ -588,6 +588,7 @@ export class Room extends Emitter {
       if (track) this.emit('muted-by-moderator', { track });
       return;
     }
+    if (type === 'participant-resumed') this.#mesh.back(data.participantId);
     if (this.#roster.news(type, data) || this.#sfu.news(type, data)) return;
     if (type === 'topology') {
       this.#mode.news(data);
