@@ -136,7 +136,8 @@ export class MeshManager {
     if (!this.#isOpen) return;
     this.#announced = '';
     this.#announce();
-    for (const { peer } of this.#peers.values()) if (peer.connectionState !== 'connected') peer.restart({ again: true });
+    for (const { peer } of this.#peers.values())
+      if (peer.connectionState !== 'connected') peer.restart({ again: true });
     this.#connectAll();
   }
 
