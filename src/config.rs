@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use auth_keys::AuthKeys;
 pub use ice_servers::IceServers;
-pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
+pub use load::{ConfigError, Flag, Loaded, Origin, Sources, is_meant_for_us, load};
 pub use made_rooms::MadeRooms;
 pub use setting::{HostName, LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
@@ -32,6 +32,7 @@ pub use webhooks::KeyId;
 use crate::access::AuthMode;
 use crate::core::room_pattern::RoomPattern;
 use crate::core::settings::LayerPolicy;
+use crate::core::topology::{MeshPolicy, Sizing, Strategy};
 use crate::net::{Authority, Network, WebhookUrl};
 use crate::trace::Recipient;
 
@@ -253,6 +254,41 @@ sections! {
         portable_udp: bool = false, Rule::Any;
         /// Mark UDP packets for routers that prefer calls (DSCP): audio as EF, video as AF41. Linux only.
         dscp: bool = true, Rule::Any;
+    }
+    /// Calls whose media goes straight from one person to the other while they are small. People are shown each other's IP
+    /// addresses then.
+    mesh: Mesh {
+        /// Whether calls go straight: never (`off`), while they are small (`auto`), or always if all clients can (`always`).
+        /// A room's own options come before it.
+        mode: MeshPolicy = MeshPolicy::Off, Rule::Any;
+        /// With so many people a call moves to the server.
+        up: usize = 8, Rule::Count(2, 25);
+        /// With so many it moves back; with the strategy `opportunistic`, with fewer. Less than up.
+        down: usize = 5, Rule::Count(0, 24);
+        /// With so many people in a call that goes straight, clients may get their connections to the server ready.
+        warm: usize = 6, Rule::Count(1, 25);
+        /// How clients move: they break the old path and make the new one (`hard`), make the new one beside the old one
+        /// (`gradual`), or keep a connection to the server all the time (`opportunistic`).
+        strategy: Strategy = Strategy::Gradual, Rule::Any;
+        /// What a move to the server is decided by: how many are there (`count`), or, from up to load_max people, how much
+        /// a client has to do (`load`).
+        policy: Sizing = Sizing::Count, Rule::Any;
+        /// By `load`: a client that uses more of its processor or uplink than that makes the call move, in percent.
+        load_percent: usize = 70, Rule::Count(1, 100);
+        /// By `load`: with more people a call moves to the server in any case.
+        load_max: usize = 10, Rule::Count(2, 25);
+        /// How long a move may take before it is undone. On bad networks 10 are better.
+        timeout: Duration = Duration::from_secs(5), Rule::Seconds(0.5, 30.0);
+        /// After how long a client is told again that has not said that it has moved.
+        resend: Duration = Duration::from_secs(3), Rule::Seconds(0.1, 30.0);
+        /// After how long a move ends with whatever strategy.
+        reset: Duration = Duration::from_secs(30), Rule::Seconds(1.0, 300.0);
+        /// How long it is after a move until the next one for the size of the call; after failures, longer and longer.
+        cooldown: Duration = Duration::from_secs(5), Rule::Seconds(0.0, 3600.0);
+        /// Most people in a room whose mode is `always`.
+        max: usize = 25, Rule::Count(2, 25);
+        /// How long two clients may take to find a direct path before the call moves to the server.
+        connect: Duration = Duration::from_secs(5), Rule::Seconds(0.5, 60.0);
     }
     /// Publishing and viewing over plain HTTP requests, by WHIP and WHEP.
     whip: Whip {

@@ -25,6 +25,20 @@ pub const REPORT_CHARS_MAX: usize = 2000;
 pub const TOPIC_CHARS_MAX: usize = 64;
 /// Largest `data.payload`, bytes of JSON text.
 pub const DATA_PAYLOAD_BYTES_MAX: usize = 16 * 1024;
+/// Longest id of a track that goes straight to the others, characters: browsers have 36.
+pub const MESH_TRACK_ID_CHARS_MAX: usize = 64;
+/// Longest session description that one member sends another, bytes of JSON text: a few tracks with all of a browser's
+/// codecs are about 20 KiB.
+pub const MESH_DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
+/// Longest ICE candidate that one member sends another, bytes of JSON text. Browsers' have about 200.
+pub const MESH_CANDIDATE_BYTES_MAX: usize = 1024;
+/// Longest text with which a client says why it could not move, characters.
+pub const MESH_REASON_CHARS_MAX: usize = 200;
+/// Such descriptions and candidates that a client may send a second, in the long run.
+pub const MESH_SIGNALS_PER_SECOND: u32 = 100;
+/// And at once: an offer and ten candidates for each of the others in the largest mesh, and as much again.
+pub const MESH_SIGNALS_AT_ONCE: u32 = 600;
+
 /// Longest correlation value, bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 /// Largest session description, bytes: 64 sections with all of Chromium's codecs are about 200 KiB.

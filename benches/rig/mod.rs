@@ -158,6 +158,7 @@ impl Crowd {
             layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
+            can_mesh: false,
             host: None,
         };
         let admission = Admission { entropy, candidates };

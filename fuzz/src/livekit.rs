@@ -36,6 +36,7 @@ fn joined() -> Event {
         grants: Grants::OPEN,
         room_state: RoomState::default(),
         participants: Vec::new(),
+        topology: None,
     };
     Event::Joined(None, Box::new(joined))
 }

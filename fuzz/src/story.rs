@@ -263,6 +263,7 @@ impl Story {
                     layout: Layout::Slots,
                     grants: Grants::OPEN,
                     is_invited: false,
+                    can_mesh: false,
                     host: None,
                 })
             }

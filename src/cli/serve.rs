@@ -12,6 +12,7 @@ use crate::config::{self, Config, RedundantAudio};
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
 use crate::core::settings::{BandwidthSettings, PACKETS_AT_ONCE, Sharing};
+use crate::core::topology::MeshSettings;
 use crate::net::{
     self, AddressFilter, AuditConfig, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig,
     TlsFiles, TurnConfig, WebhookConfig,
@@ -38,7 +39,7 @@ pub fn core_settings(
     epoch: Instant,
     epoch_unix: Duration,
 ) -> Settings {
-    let Config { rooms, signalling, media, .. } = config;
+    let Config { rooms, signalling, media, mesh, .. } = config;
     Settings {
         rooms_max: rooms.max_rooms,
         known_rooms: rooms.made.rooms().clone(),
@@ -60,6 +61,23 @@ pub fn core_settings(
             initial: media.initial_outgoing_bitrate as u64,
             minimum: media.min_outgoing_bitrate as u64,
             policy: media.layer_policy,
+        },
+        mesh: MeshSettings {
+            policy: mesh.mode,
+            up: mesh.up,
+            down: mesh.down,
+            warm: mesh.warm,
+            strategy: mesh.strategy,
+            sizing: mesh.policy,
+            // Its range ends at 100.
+            load_percent: u8::try_from(mesh.load_percent).unwrap_or(100),
+            load_max: mesh.load_max,
+            timeout: mesh.timeout,
+            resend: mesh.resend,
+            reset: mesh.reset,
+            cooldown: mesh.cooldown,
+            max: mesh.max,
+            connect: mesh.connect,
         },
         slots_max: SlotCounts { audio: media.max_audio_slots, video: media.max_video_slots },
         video_start_kbps: u32::try_from(media.video_start_kbps).ok().filter(|kbps| *kbps > 0),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::failure::Failure;
-use crate::config::{Flag, Sources};
+use crate::config::{Flag, Sources, is_meant_for_us};
 
 /// The variable that names the configuration file when `--config` does not.
 const CONFIG_VARIABLE: &str = "STRAIT_CONFIG";
@@ -112,7 +112,7 @@ impl ServeFlags {
                 sources.file = sources.file.or(named);
                 continue;
             }
-            if !name.starts_with("STRAIT_") {
+            if !is_meant_for_us(&name) {
                 continue;
             }
             let value = value

@@ -11,6 +11,13 @@ use super::setting::Raw;
 use super::{Config, KEYS, Key};
 use crate::core::room_options::RecordingPolicy;
 
+/// Names of other software for some of our keys, which are read where ours are not set.
+const OTHER_NAMES: [(&str, &str); 3] = [
+    ("SFU_ENABLE_THRESHOLD", "mesh.up"),
+    ("SFU_DISABLE_THRESHOLD", "mesh.down"),
+    ("TRANSITION_STRATEGY", "mesh.strategy"),
+];
+
 /// Longest value that an error message repeats, characters.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -69,7 +76,7 @@ pub struct Flag {
 pub struct Sources {
     /// The file, if one was named.
     pub file: Option<PathBuf>,
-    /// The environment; what does not begin with `STRAIT_` is ignored.
+    /// The environment; what neither begins with `STRAIT_` nor is a name of other software for one of the keys is ignored.
     pub variables: Vec<(String, String)>,
     /// The flags that were given.
     pub flags: Vec<Flag>,
@@ -108,6 +115,11 @@ impl Loaded {
     }
 }
 
+/// Returns whether a variable may set one of our keys, by its name.
+pub fn is_meant_for_us(name: &str) -> bool {
+    name.starts_with("STRAIT_") || OTHER_NAMES.iter().any(|(other, _)| *other == name)
+}
+
 /// Makes the effective configuration from all its sources.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let origins = vec![Origin::Default; KEYS.len()];
@@ -118,6 +130,13 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
             ConfigError(format!("cannot read the configuration file {path}: {error}; check --config"))
         })?;
         read_file(&mut loaded, path, &text)?;
+    }
+    for (name, path) in OTHER_NAMES {
+        let index = KEYS.iter().position(|key| key.path() == path);
+        let value = sources.variables.iter().find(|(other, _)| other == name).map(|(_, value)| value);
+        if let Some((index, value)) = index.zip(value) {
+            loaded.set(index, &Raw::Text(value.clone()), Origin::Variable(name.to_owned()))?;
+        }
     }
     for (name, value) in &sources.variables {
         if let Some(index) = key_of_variable(name)? {
@@ -230,9 +249,11 @@ fn key_of_variable(name: &str) -> Result<Option<usize>, ConfigError> {
 
 /// Checks the rules between two keys, each of which is in its own range.
 fn check_together(loaded: &Loaded) -> Result<(), ConfigError> {
-    let Config { signalling, media, .. } = &loaded.config;
+    let Config { signalling, media, mesh, .. } = &loaded.config;
     let rules = [
         (media.audio_slots <= media.max_audio_slots, "media.audio_slots", "media.max_audio_slots"),
+        (mesh.down < mesh.up, "mesh.down", "mesh.up"),
+        (mesh.timeout <= mesh.reset, "mesh.timeout", "mesh.reset"),
         (media.speakers <= media.speaker_slots, "media.speakers", "media.speaker_slots"),
         (media.video_slots <= media.max_video_slots, "media.video_slots", "media.max_video_slots"),
         (

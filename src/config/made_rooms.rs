@@ -7,6 +7,7 @@ use super::setting::{Raw, Rule, Setting, quoted};
 use crate::core::codec_set::CodecSet;
 use crate::core::ids::RoomId;
 use crate::core::room_options::{RecordingPolicy, RoomChange, RoomOptions};
+use crate::core::topology::MeshPolicy;
 
 /// How large a room may be made.
 const PARTICIPANTS: Rule = Rule::Count(1, 10_000);
@@ -46,8 +47,8 @@ impl Setting for MadeRooms {
     }
 
     fn expected(_: &Rule) -> String {
-        "a table of rooms, each with any of max_participants, empty_timeout, metadata, locked, waiting_room, private, record \
-         and codecs, such as { standup = { max_participants = 20 } }"
+        "a table of rooms, each with any of max_participants, empty_timeout, metadata, locked, waiting_room, private, record, \
+         codecs and mesh, such as { standup = { max_participants = 20 } }"
             .to_owned()
     }
 }
@@ -65,6 +66,7 @@ fn room(options: &Raw) -> Option<RoomChange> {
             "waiting_room" => change.waiting_room = Some(bool::read(value, &Rule::Any)?),
             "private" => change.private = Some(bool::read(value, &Rule::Any)?),
             "record" => change.recording = Some(RecordingPolicy::named(value.text()?)?),
+            "mesh" => change.mesh = Some(MeshPolicy::named(value.text()?)?),
             "codecs" => change.codecs = Some(CodecSet::named(value.items()?)?),
             _ => return None,
         }
@@ -83,6 +85,7 @@ fn shown(change: &RoomChange) -> String {
         private,
         recording,
         codecs,
+        mesh,
     } = change;
     let codecs = codecs.map(|codecs| codecs.names().map(quoted).collect::<Vec<_>>().join(", "));
     let values = [
@@ -94,6 +97,7 @@ fn shown(change: &RoomChange) -> String {
         ("private", private.map(|flag| flag.to_string())),
         ("record", recording.map(|policy| quoted(policy.as_str()))),
         ("codecs", codecs.map(|names| format!("[{names}]"))),
+        ("mesh", mesh.map(|policy| quoted(policy.as_str()))),
     ];
     let entries: Vec<_> =
         values.into_iter().filter_map(|(name, value)| Some(format!("{name} = {}", value?))).collect();

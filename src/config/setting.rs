@@ -10,6 +10,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::access::AuthMode;
 use crate::core::settings::LayerPolicy;
+use crate::core::topology::{MeshPolicy, Sizing, Strategy};
 use crate::net::{Authority, Network};
 
 /// Fewest characters of a secret: fewer can be guessed over the network.
@@ -490,6 +491,19 @@ impl Word for LayerPolicy {
         (Self::LossThresholds, "loss-thresholds"),
         (Self::Wishes, "wishes"),
     ];
+}
+
+impl Word for MeshPolicy {
+    const WORDS: &'static [(Self, &'static str)] = &Self::NAMES;
+}
+
+impl Word for Strategy {
+    const WORDS: &'static [(Self, &'static str)] =
+        &[(Self::Hard, "hard"), (Self::Gradual, "gradual"), (Self::Opportunistic, "opportunistic")];
+}
+
+impl Word for Sizing {
+    const WORDS: &'static [(Self, &'static str)] = &[(Self::Count, "count"), (Self::Load, "load")];
 }
 
 /// The form of log lines.

@@ -119,6 +119,20 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("signalling.join_burst", "5", "5"),
         ("signalling.requests_per_second", "5", "5"),
         ("signalling.request_burst", "5", "5"),
+        ("mesh.mode", "\"auto\"", "auto"),
+        ("mesh.up", "7", "7"),
+        ("mesh.down", "3", "3"),
+        ("mesh.warm", "5", "5"),
+        ("mesh.strategy", "\"hard\"", "hard"),
+        ("mesh.policy", "\"load\"", "load"),
+        ("mesh.load_percent", "80", "80"),
+        ("mesh.load_max", "12", "12"),
+        ("mesh.timeout", "10", "10"),
+        ("mesh.resend", "2.5", "2.5"),
+        ("mesh.reset", "20", "20"),
+        ("mesh.cooldown", "0", "0"),
+        ("mesh.max", "10", "10"),
+        ("mesh.connect", "8", "8"),
         ("media.audio_slots", "1", "1"),
         ("media.video_slots", "0", "0"),
         ("media.max_audio_slots", "8", "8"),
@@ -175,7 +189,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         let others = KEYS.iter().filter(|other| other.path() != path);
         assert!(others.into_iter().all(|other| *set.origin(&other.path()) == Origin::Default), "{path}");
     }
-    assert_eq!(KEYS.len(), 88, "a new key needs a line above");
+    assert_eq!(KEYS.len(), 102, "a new key needs a line above");
 }
 
 #[test]
@@ -340,4 +354,24 @@ fn the_document_lists_every_key_as_the_table_has_it() {
     }
     let rows = document.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(rows, KEYS.len(), "the document has rows for keys that do not exist");
+}
+
+#[test]
+fn names_of_other_software_count_where_ours_are_not_set() {
+    let variables = |set: &[(&str, &str)]| {
+        let variables = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        load(&Sources { variables, ..Sources::default() })
+    };
+    let theirs =
+        [("SFU_DISABLE_THRESHOLD", "3"), ("SFU_ENABLE_THRESHOLD", "6"), ("TRANSITION_STRATEGY", "hard")];
+    let loaded = variables(&theirs).expect("a configuration");
+    assert_eq!((loaded.config.mesh.up, loaded.config.mesh.down), (6, 3));
+    assert_eq!(loaded.config.mesh.strategy, crate::core::topology::Strategy::Hard);
+    assert_eq!(loaded.origin("mesh.up").to_string(), "variable SFU_ENABLE_THRESHOLD");
+    let both = variables(&[theirs[1], ("STRAIT_MESH_UP", "9")]).expect("a configuration");
+    assert_eq!(both.config.mesh.up, 9, "ours come first");
+    let wrong = variables(&[("SFU_ENABLE_THRESHOLD", "many")]).expect_err("no number");
+    assert!(wrong.0.starts_with("SFU_ENABLE_THRESHOLD must be a whole number"), "{wrong}");
+    let inverted = variables(&[("SFU_ENABLE_THRESHOLD", "4")]).expect_err("5 is not less than 4");
+    assert!(inverted.0.contains("mesh.down") && inverted.0.contains("mesh.up"), "{inverted}");
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::data::DataPayload;
 use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
+pub use super::mesh::MeshCommand;
 pub use super::moderation::Moderation;
 use super::profile::{Profile, ProfileChange};
 pub use super::source::{MediaKind, Source};
@@ -32,6 +33,8 @@ pub struct Join {
     pub is_invited: bool,
     /// The address that a ban could keep out: the client's IPv4 address, or the /64 network of its IPv6 address.
     pub host: Option<IpAddr>,
+    /// Whether their client can send straight to the others.
+    pub can_mesh: bool,
 }
 
 impl Join {
@@ -249,4 +252,6 @@ pub enum Command {
         /// More about it, in their own words: at most 2,000 characters.
         text: String,
     },
+    /// Something about media that goes straight to the others, or a move to or from that.
+    Mesh(MeshCommand),
 }

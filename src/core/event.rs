@@ -6,9 +6,11 @@ use super::command::{MediaKind, Source, TrackLabel};
 use super::data::DataPayload;
 use super::grants::{Grants, Role};
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
+use super::mesh::{MeshSignal, MeshTrack};
 use super::profile::Profile;
 use super::quality::Quality;
 use super::room_options::RoomState;
+use super::topology::View;
 
 /// A track as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,8 @@ pub struct ParticipantInfo {
     pub media_lost: bool,
     /// The tracks that they publish, in the order of publishing.
     pub tracks: Vec<TrackInfo>,
+    /// The tracks that they send straight to the others.
+    pub mesh_tracks: Vec<MeshTrack>,
 }
 
 /// One of the client's own publications, as an answer lists it.
@@ -154,6 +158,8 @@ pub struct Joined {
     pub room_state: RoomState,
     /// Everyone who was there before.
     pub participants: Vec<ParticipantInfo>,
+    /// Where the call's media goes; `None` where it may not go straight, or the client cannot have it so.
+    pub topology: Option<View>,
 }
 
 /// The whole state of a participant, for a client that resumes.
@@ -517,4 +523,11 @@ pub enum Event {
     Knocking(ParticipantId, Box<Profile>),
     /// Somebody waits no longer: they were let in or turned away, or have gone.
     KnockingOver(ParticipantId),
+    /// The call's media goes another way, or is about to.
+    Topology(View),
+    /// Somebody sends these tracks straight to the others from now on, and no others. If a moderator has done it, they are told,
+    /// too.
+    MeshTracks(ParticipantId, Vec<MeshTrack>),
+    /// Another member says this to the receiver alone, so that the two find a direct path.
+    MeshSignal(ParticipantId, MeshSignal),
 }

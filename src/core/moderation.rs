@@ -10,6 +10,8 @@ use super::grants::{Grants, Sources};
 use super::ids::{ParticipantId, TrackId};
 use super::profile::ProfileChange;
 use super::room_options::RoomChange;
+use super::source::Source;
+use super::topology::Mode;
 
 /// Whom an operation is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +115,11 @@ pub enum Moderation {
         /// Whether it may rather be lost than come late.
         is_lossy: bool,
     },
+    /// Mute what somebody sends of a source, by whichever way it goes. They may unmute it.
+    MuteSource(Target, Source),
+    /// Forget a move between the mesh and the server that does not end, and decide anew where media goes; with a mode, it
+    /// goes that way whatever the size of the call. Operators and back ends alone ask for it.
+    ResetTopology(Option<Mode>),
 }
 
 impl Moderation {
@@ -133,6 +140,8 @@ impl Moderation {
             Self::Subscribe { is_wanted: true, .. } => "subscribe",
             Self::Subscribe { .. } => "unsubscribe",
             Self::Say { .. } => "say",
+            Self::MuteSource(..) => "mute-source",
+            Self::ResetTopology(_) => "reset-topology",
         }
     }
 }

@@ -11,6 +11,7 @@ use super::forward::slot::Slot;
 use super::grants::Grants;
 use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
 use super::member_channels::Channels;
+use super::mesh::MeshTrack;
 use super::mutation::mutated;
 use super::pace::Pace;
 use super::profile::Profile;
@@ -129,6 +130,10 @@ pub struct Participant {
     pub host: Option<IpAddr>,
     /// How often they report others.
     pub reports: Pace,
+    /// Whether their client can send straight to the others.
+    pub can_mesh: bool,
+    /// What they send straight to the others.
+    pub mesh_tracks: Vec<MeshTrack>,
     /// How often they are told of changes.
     slot_maps: Pace,
     /// How often they are told of what they are shown, and when that was last, of which track.
@@ -186,6 +191,8 @@ impl Participant {
             resumes: Pace::new(now, RESUME_INTERVAL, RESUMES_AT_ONCE),
             host: None,
             reports: Pace::new(now, REPORT_INTERVAL, REPORTS_AT_ONCE),
+            can_mesh: false,
+            mesh_tracks: Vec::new(),
             slot_maps: Pace::new(now, SLOT_MAP_INTERVAL, SLOT_MAPS_AT_ONCE),
             layer_news: (Pace::new(now, LAYER_NEWS_INTERVAL, LAYER_NEWS_AT_ONCE), None),
         }

@@ -20,6 +20,7 @@ use super::input::{Admission, DtlsEvent, Shedding};
 use super::outbox::RoomOutput;
 use super::path::{Path, TrafficClass};
 use super::settings::{BandwidthSettings, Settings, Sharing};
+use super::topology::MeshSettings;
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
 pub const RECORDS_VERSION: u16 = 10;
@@ -65,6 +66,8 @@ pub struct RoomHeader {
     pub resume_timeout: Duration,
     /// How long a media path may be silent before its participant is given up.
     pub media_timeout: Duration,
+    /// When media goes straight from one participant to the other.
+    pub mesh: MeshSettings,
     /// How many packets the room forwards in one share.
     pub packets_at_once: usize,
     /// The server's DTLS certificate, DER.
@@ -88,6 +91,7 @@ impl RoomHeader {
             sharing,
             bandwidth,
             video_start_kbps,
+            mesh,
             empty_timeout,
             resume_timeout,
             media_timeout,
@@ -113,6 +117,7 @@ impl RoomHeader {
             empty_timeout,
             resume_timeout,
             media_timeout,
+            mesh,
             packets_at_once,
             certificate,
         }
@@ -133,6 +138,7 @@ impl RoomHeader {
             sharing: self.sharing,
             bandwidth: self.bandwidth,
             video_start_kbps: self.video_start_kbps,
+            mesh: self.mesh,
             empty_timeout: self.empty_timeout,
             resume_timeout: self.resume_timeout,
             media_timeout: self.media_timeout,

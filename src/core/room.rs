@@ -34,6 +34,7 @@ mod speakers;
 mod steering;
 mod steps;
 mod subscriptions;
+mod topology;
 mod totals;
 mod transport;
 mod waiting;
@@ -66,6 +67,7 @@ use super::path::Path;
 use super::room_options::RoomOptions;
 use super::settings::Settings;
 use super::timers::{Deadline, DeadlineHeap};
+use super::topology::Topology;
 use super::totals::Totals;
 use super::transport::Transport;
 use crate::wire::classify::DatagramKind;
@@ -171,6 +173,8 @@ pub struct Room {
     steered: Steered,
     /// Who speaks.
     floor: Floor,
+    /// Where media goes; `None` in a room in which it may not go straight. Boxed, because most rooms have none.
+    topology: Option<Box<Topology<ParticipantKey>>>,
     timers: DeadlineHeap<Owner>,
     /// Empty between inputs; kept so that its memory is used again.
     due: Vec<Owner>,
@@ -215,6 +219,7 @@ impl Room {
             layer_reviews: Vec::new(),
             steered: Steered::default(),
             floor: Floor::default(),
+            topology: None,
             timers: DeadlineHeap::new(),
             due: Vec::new(),
             fired: Vec::new(),
@@ -374,6 +379,7 @@ impl Room {
             reconnecting: !participant.is_connected() || participant.is_unheard,
             media_lost: participant.media_lost,
             tracks: participant.publications.iter().map(|key| self.publications[key.0].info()).collect(),
+            mesh_tracks: participant.mesh_tracks.clone(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::codec_set::CodecSet;
+use super::topology::MeshPolicy;
 use crate::limits::METADATA_BYTES_MAX;
 
 /// How long a room that is made ahead of time waits for people at least, unless its own options say it.
@@ -56,6 +57,8 @@ pub struct RoomOptions {
     pub recording: RecordingPolicy,
     /// The codecs that it takes. What is offered in others is not negotiated.
     pub codecs: CodecSet,
+    /// Whether its media may go straight from one to the other, if it is not as for all rooms.
+    pub mesh: Option<MeshPolicy>,
 }
 
 /// What is to be changed of a room's options. What is `None` stays as it is.
@@ -77,6 +80,8 @@ pub struct RoomChange {
     pub recording: Option<RecordingPolicy>,
     /// The codecs that it takes. They cannot change while somebody is in the room, because everybody has agreed on them.
     pub codecs: Option<CodecSet>,
+    /// Whether its media may go straight from one to the other.
+    pub mesh: Option<MeshPolicy>,
 }
 
 impl RoomChange {
@@ -92,6 +97,7 @@ impl RoomChange {
             private: later.private.or(self.private),
             recording: later.recording.or(self.recording),
             codecs: later.codecs.or(self.codecs),
+            mesh: later.mesh.or(self.mesh),
         }
     }
 
@@ -134,6 +140,7 @@ impl RoomOptions {
             private: change.private.unwrap_or(self.private),
             recording: change.recording.unwrap_or(self.recording),
             codecs: change.codecs.unwrap_or(self.codecs),
+            mesh: change.mesh.or(self.mesh),
         })
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::event::SlotCounts;
 use super::ids::RoomId;
 use super::room_options::RoomChange;
+use super::topology::MeshSettings;
 
 /// The default of [`Settings::packets_at_once`]. Sending as many packets one by one takes half a millisecond: for
 /// longer no room, however large, delays the audio of others.
@@ -91,6 +92,8 @@ pub struct Settings {
     pub bandwidth: BandwidthSettings,
     /// The rate at which publishers begin sending video, in kbit/s; `None` leaves it to them.
     pub video_start_kbps: Option<u32>,
+    /// When media goes straight from one participant to the other, and how calls move between that and the server.
+    pub mesh: MeshSettings,
     /// How long a room stays after its last participant has left. With zero it ends at once.
     pub empty_timeout: Duration,
     /// How long somebody whose signalling broke can come back.
@@ -126,6 +129,7 @@ impl Settings {
             sharing: Sharing::default(),
             bandwidth: BandwidthSettings::default(),
             video_start_kbps: None,
+            mesh: MeshSettings::default(),
             empty_timeout: Duration::ZERO,
             resume_timeout: Duration::from_secs(30),
             media_timeout: Duration::from_secs(15),

@@ -15,6 +15,7 @@ use super::path::Path;
 use super::profile::Profile;
 use super::quality::{Mos, Quality, Score};
 use super::room_options::RoomOptions;
+use super::topology::{ClientMode, MeshPolicy, Mode, View};
 
 /// Counters of packets, bytes (payload and header, without SRTP's tag), and what went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -256,6 +257,8 @@ pub struct ParticipantSnapshot {
     pub connected: bool,
     /// Whether nothing has come on their media path for too long.
     pub media_lost: bool,
+    /// Where their own media goes.
+    pub mode: ClientMode,
     /// The path of their first transport that has one; `None` if media goes nowhere.
     pub path: Option<Path>,
     /// The round trip to the client, from its receiver reports.
@@ -274,6 +277,19 @@ pub struct ParticipantSnapshot {
     pub publications: Vec<PublicationSnapshot>,
     /// The slots in which they receive tracks, in the order of sections.
     pub slots: Vec<SlotSnapshot>,
+}
+
+/// Where a room's media goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopologySnapshot {
+    /// Straight, or through the server.
+    pub mode: Mode,
+    /// Whether it may go straight.
+    pub policy: MeshPolicy,
+    /// What clients are told; `None` in a room in which it may not.
+    pub view: Option<View>,
+    /// How many pairs of members find no direct path.
+    pub unreachable: usize,
 }
 
 /// Somebody who waits to be let in.
@@ -307,6 +323,8 @@ pub struct RoomSnapshot {
     pub age: Duration,
     /// What is set for this room alone.
     pub options: RoomOptions,
+    /// Where its media goes.
+    pub topology: TopologySnapshot,
     /// Those who wait to be let in, the one who has waited for longest first.
     pub waiting: Vec<WaitingSnapshot>,
     /// Those who stay out.

@@ -61,11 +61,13 @@ pub enum Timer {
     LayerNews,
     /// When to tell those who wait to be let in that nobody has answered.
     Waiting,
+    /// When to look whether everybody has moved between the mesh and the server, or may.
+    Topology,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -86,6 +88,7 @@ impl Timer {
         Self::Pacing,
         Self::LayerNews,
         Self::Waiting,
+        Self::Topology,
     ];
 
     /// Returns what it is for, as it follows "woken for" in log lines and explanations.
@@ -111,6 +114,7 @@ impl Timer {
             Self::Pacing => "video that was held back, and padding",
             Self::LayerNews => "changes of what is shown",
             Self::Waiting => "people who wait to be let in",
+            Self::Topology => "moves between the mesh and the server",
         }
     }
 

@@ -12,6 +12,7 @@ use super::happening::Traffic;
 use super::path::TransportProtocol;
 use super::stats::{EgressCounters, StreamCounters};
 use super::steering::Verdict;
+use super::topology::{Mode, Outcome, Reason};
 
 /// Upper bounds of the buckets of [`SetupTimes`], milliseconds.
 pub const SETUP_BUCKETS_MS: [u64; 8] = [100, 250, 500, 1000, 2500, 5000, 10_000, 30_000];
@@ -65,6 +66,37 @@ impl SetupTimes {
     }
 }
 
+/// Moves of calls between the mesh and the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Migrations {
+    /// How many have begun, by where they lead, in the order of [`Mode::ALL`].
+    pub started: [u64; 2],
+    /// How many are over, by where they led, how they ended and why.
+    pub ended: BTreeMap<(Mode, Outcome, Reason), u64>,
+    /// How long those took that succeeded, by where they led.
+    pub times: [SetupTimes; 2],
+}
+
+impl Migrations {
+    /// Notes that a move is over.
+    pub fn note_end(&mut self, to: Mode, outcome: Outcome, reason: Reason, took: Duration) {
+        *self.ended.entry((to, outcome, reason)).or_default() += 1;
+        if outcome == Outcome::Succeeded {
+            self.times[to as usize].note(took);
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        for to in Mode::ALL {
+            self.started[to as usize] += other.started[to as usize];
+            self.times[to as usize].add(&other.times[to as usize]);
+        }
+        for (what, count) in other.ended {
+            *self.ended.entry(what).or_default() += count;
+        }
+    }
+}
+
 /// Everything that was counted since start-up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -102,6 +134,8 @@ pub struct Totals {
     pub first_media: [SetupTimes; 2],
     /// How long it took from joining until media could flow.
     pub setup_times: SetupTimes,
+    /// Moves of calls between the mesh and the server.
+    pub migrations: Migrations,
     /// Incoming packets that could not be opened or belong to no stream.
     pub unusable: u64,
     /// What was sent, held back or left out because of what networks carry.
@@ -169,6 +203,7 @@ impl Totals {
             own.add(other);
         }
         self.setup_times.add(&other.setup_times);
+        self.migrations.add(other.migrations);
         self.unusable += other.unusable;
         self.egress.add(&other.egress);
         for (class, counters) in other.streams {

@@ -525,7 +525,7 @@ impl EventLoop {
     /// Hands a front end's demand to the core, with what only the shell knows.
     fn feed_demand(&mut self, now: Instant, connection: ConnectionId, demand: Demand) {
         let input = match demand {
-            Demand::Join { request, room, name, auto_subscribe, lifeline, layout, ticket } => {
+            Demand::Join { request, room, name, auto_subscribe, lifeline, layout, ticket, can_mesh } => {
                 if !self.front.may_join(now, connection) {
                     return self.refuse_join(now, connection, (request, refusals::joins_too_fast()));
                 }
@@ -552,6 +552,7 @@ impl EventLoop {
                     grants,
                     is_invited,
                     host: Some(host),
+                    can_mesh,
                 };
                 Input::Join { connection, request, host: Some(host), admission, join }
             }

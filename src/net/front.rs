@@ -784,6 +784,8 @@ fn is_for_many(event: &Event) -> bool {
             | Event::TrackAdded(_)
             | Event::TrackRemoved(..)
             | Event::TrackMuted { .. }
+            | Event::Topology(_)
+            | Event::MeshTracks(..)
             | Event::Data { .. }
     )
 }

@@ -6,7 +6,9 @@ use crate::core::quality::Mos;
 use crate::core::stats::{
     BandwidthSnapshot, EncodingSnapshot, PacingSnapshot, ParticipantSnapshot, PauseReason,
     PublicationSnapshot, RoomSnapshot, ShownLayers, Snapshot, StreamCounters, StreamQuality,
+    TopologySnapshot,
 };
+use crate::core::topology::Mode;
 
 /// Shows all rooms in short.
 pub fn rooms(snapshot: &Snapshot) -> Value {
@@ -14,6 +16,7 @@ pub fn rooms(snapshot: &Snapshot) -> Value {
         json!({
             "room": room.room.as_str(),
             "ageSeconds": room.age.as_secs(),
+            "mode": room.topology.mode.as_str(),
             "participants": room.participants.len(),
             "tracks": room.participants.iter().map(|participant| participant.publications.len()).sum::<usize>(),
         })
@@ -27,7 +30,22 @@ pub fn room(room: &RoomSnapshot) -> Value {
     json!({
         "room": room.room.as_str(),
         "ageSeconds": room.age.as_secs(),
+        "topology": topology(&room.topology),
         "participants": participants.collect::<Vec<_>>(),
+    })
+}
+
+/// Shows where a room's media goes.
+fn topology(topology: &TopologySnapshot) -> Value {
+    let TopologySnapshot { mode, policy, view, unreachable } = topology;
+    json!({
+        "mode": mode.as_str(),
+        "mesh": policy.as_str(),
+        "movingTo": view.and_then(|view| view.moving_to).map(Mode::as_str),
+        "migration": view.map_or(0, |view| view.migration),
+        "reason": view.map(|view| view.reason.as_str()),
+        "warm": view.is_some_and(|view| view.warm),
+        "unreachablePairs": unreachable,
     })
 }
 
@@ -125,6 +143,7 @@ pub fn participant(participant: &ParticipantSnapshot) -> Value {
     });
     let measured = json!({
         "hidden": participant.grants.hidden,
+        "mode": participant.mode.as_str(),
         "mediaLost": participant.media_lost,
         "path": participant.path.map(|path| json!({
             "name": path.carrier.as_str(),

@@ -42,6 +42,8 @@ pub enum Demand {
         layout: Layout,
         /// By what they come in.
         ticket: Ticket,
+        /// Whether their client can send straight to the others.
+        can_mesh: bool,
     },
     /// Resume a participant.
     Resume {

@@ -10,6 +10,7 @@ mod encode;
 mod fields;
 mod front_end;
 mod head;
+mod mesh;
 mod messages;
 mod parse;
 pub mod refusals;
@@ -44,6 +45,8 @@ pub enum ClientMessage {
         auto_subscribe: bool,
         /// What shows that they may come in.
         token: Option<String>,
+        /// Whether the client can send straight to the others.
+        can_mesh: bool,
     },
     /// Resume a participant.
     Resume {

@@ -382,6 +382,7 @@ impl Oracle {
             | Command::Report { .. }
             | Command::ReserveTrack(_)
             | Command::Leave
+            | Command::Mesh(_)
             | Command::Moderate(_) => {}
         }
     }

@@ -98,6 +98,7 @@ impl Hall {
             layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
+            can_mesh: false,
             host: None,
         };
         if has_transport {

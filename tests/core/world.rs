@@ -167,6 +167,8 @@ pub struct World {
     pub grants: Grants,
     /// Whether the tokens of people who join from now on are for that very room.
     pub is_invited: bool,
+    /// Whether the clients of people who join from now on can send straight to each other.
+    pub can_mesh: bool,
     /// The address by which people who join from now on could be banned.
     pub host: Option<IpAddr>,
     /// What is known of people who join from now on, besides their names.
@@ -316,6 +318,7 @@ impl World {
             grants: Grants::OPEN,
             profile: Profile::default(),
             is_invited: false,
+            can_mesh: false,
             host: None,
             carrier: Carrier::Udp,
             network: None,
@@ -393,6 +396,7 @@ impl World {
             grants: self.grants,
             is_invited: self.is_invited,
             host: self.host,
+            can_mesh: self.can_mesh,
         };
         let request = self.next_request();
         self.input(Recorded::Join(self.clients[client].connection, request, admission, join));

@@ -171,6 +171,11 @@ impl Room {
         assert_eq!(self.order.len(), self.participants.len(), "the order of joining is not complete");
         assert_eq!(self.by_id.len(), self.participants.len(), "by_id is not complete");
         assert_eq!(self.by_track.len(), self.publications.len(), "by_track is not complete");
+        if let Some(topology) = &self.topology {
+            // Somebody who is just coming in, or has just left, is counted before the order of joining knows it.
+            let is_same = topology.keys().eq(self.participants.iter().map(|(key, _)| ParticipantKey(key)));
+            assert!(is_same, "those who are counted for where media goes are not those who are there");
+        }
         for key in self.floor.keys() {
             assert!(self.publications.contains(key.0), "a microphone that is gone is to be spoken into");
         }

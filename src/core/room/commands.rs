@@ -77,6 +77,7 @@ impl Room {
             command @ (Command::ReadChannels | Command::ToChannel { .. }) => {
                 self.use_channels(now, from, command, outbox)
             }
+            Command::Mesh(command) => self.handle_mesh(now, from, command, outbox),
         };
         match done {
             Ok(()) => outbox.event(from, Event::Done(request)),

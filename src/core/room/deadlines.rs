@@ -76,6 +76,7 @@ impl Room {
             match timer {
                 Timer::RoomEmpty => self.ended = true,
                 Timer::Waiting => self.give_up_waiting(now, false, outbox),
+                Timer::Topology => self.look_at_topology(now, outbox),
                 _ => self.step(now, Owner::Room, outbox, |room, outbox| room.look_who_speaks(now, outbox)),
             }
         }
@@ -101,7 +102,9 @@ impl Room {
             }
         };
         let given_up = self.waiting.iter().map(|waiting| waiting.until).min();
-        sooner(own, given_up.map(|at| Deadline { at, timer: Timer::Waiting }))
+        let own = sooner(own, given_up.map(|at| Deadline { at, timer: Timer::Waiting }));
+        let move_at = self.topology.as_ref().and_then(|topology| topology.deadline());
+        sooner(own, move_at.map(|at| Deadline { at, timer: Timer::Topology }))
     }
 
     /// Does what is due for one member and on each of their transports.

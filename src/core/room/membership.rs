@@ -53,7 +53,8 @@ impl Room {
     /// Everybody in the room is in the call, and it has as many participants as it may.
     fn find_place(&mut self, now: Instant, is_hidden: bool, outbox: &mut Outbox) -> Result<(), Refusal> {
         let allowed = self.settings.participants_per_room_max;
-        let most = self.options.participants_max.map_or(allowed, |most| most.min(allowed));
+        let most =
+            self.options.participants_max.map_or(allowed, |most| most.min(allowed)).min(self.mesh_max());
         // Whoever is hidden takes no place from people, but there are no more of the hidden than there may be of the others.
         if self.count(is_hidden) >= most {
             self.remove_idlest(now, outbox);
@@ -90,6 +91,7 @@ impl Room {
         participant.host = join.host;
         participant.layout = join.layout;
         participant.grants = grants;
+        participant.can_mesh = join.can_mesh;
         let id = participant.id;
         if self.by_id.contains_key(&id) {
             let refusal = Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again");
@@ -118,7 +120,9 @@ impl Room {
                 Transport::new(now, self.settings.epoch, Some(key), None, admission.candidates, session);
             self.insert_transport(transport, outbox);
         }
-        let joined = self.joined(key);
+        // Before they are told where media goes: that they have come may change it.
+        self.count_in(now, key, outbox);
+        let joined = self.joined(now, key);
         outbox.event(key, Event::Joined(request, Box::new(joined)));
         self.tell_speakers(key, outbox);
         self.tell_qualities(key, outbox);
@@ -173,7 +177,7 @@ impl Room {
         publications.map(|publication| (publication.track, publication.kind(), publication.muted)).collect()
     }
 
-    fn joined(&self, key: ParticipantKey) -> Joined {
+    fn joined(&self, now: Instant, key: ParticipantKey) -> Joined {
         let participant = &self.participants[key.0];
         let is_told = |other: &&ParticipantKey| **other != key && !self.participants[other.0].grants.hidden;
         let others = self.order.iter().filter(is_told);
@@ -188,6 +192,7 @@ impl Room {
             grants: participant.grants,
             room_state: self.options.state(),
             participants: others.map(|other| self.info(&self.participants[other.0])).collect(),
+            topology: self.topology_for(now, key),
         }
     }
 
@@ -228,6 +233,7 @@ impl Room {
         let participant = &mut self.participants[key.0];
         self.totals.resumes += 1;
         let id = participant.id;
+        self.set_topology_connected(now, key, true, outbox);
         outbox.outputs.push(RoomOutput::Admitted(key));
         self.review_crowding(now, key);
         self.show_speakers(now, key);
@@ -235,7 +241,7 @@ impl Room {
         let participant = &self.participants[key.0];
         let subscriptions = participant.subscriptions.iter();
         let resumed = Resumed {
-            joined: self.joined(key),
+            joined: self.joined(now, key),
             publications: self.publications_of(key),
             slot_map,
             subscriptions: subscriptions.map(|(track, subscription)| (track, subscription.paused)).collect(),
@@ -292,6 +298,7 @@ impl Room {
         participant.signalling = Signalling::Lost { since: now };
         let id = participant.id;
         self.set_expiry(key);
+        self.set_topology_connected(now, key, false, outbox);
         debug!(room = %self.id, participant = %id, "signalling lost");
         self.tell_others_of(key, &Event::ParticipantReconnecting(id), outbox);
     }
@@ -338,6 +345,7 @@ impl Room {
             self.tell_others(key, &Event::ParticipantLeft(participant.id, reason), outbox);
         }
         info!(room = %self.id, participant = %participant.id, reason = reason.as_str(), participants = self.order.len(), "left");
+        self.count_out(now, key, outbox);
         if self.count(false) == 0 && !mutated!(EmptyRoomKept) {
             self.empty_since = self.empty_since.or(Some(now));
             self.arm(now, Owner::Room);

@@ -72,6 +72,8 @@ impl Room {
             Moderation::TurnAway(id) => self.turn_away(now, id, outbox)?,
             Moderation::Configure(change) => self.configure(now, &change, outbox)?,
             Moderation::End => self.close(now, LeaveReason::RoomClosed, outbox),
+            Moderation::MuteSource(target, source) => self.mute_source(now, by, (&target, source), outbox)?,
+            Moderation::ResetTopology(mode) => self.reset_topology(now, mode, outbox)?,
             Moderation::Subscribe { target, tracks, is_wanted } => {
                 self.subscribe_others(now, (by, &target), &tracks, is_wanted, outbox)?;
             }
@@ -89,7 +91,11 @@ impl Room {
     }
 
     /// Returns those whom an operation is about; a moderator does nothing to themselves.
-    fn targets(&self, by: Option<ParticipantKey>, target: &Target) -> Result<Vec<ParticipantKey>, Refusal> {
+    pub(super) fn targets(
+        &self,
+        by: Option<ParticipantKey>,
+        target: &Target,
+    ) -> Result<Vec<ParticipantKey>, Refusal> {
         let is_meant = |key: &&ParticipantKey| {
             let member = &self.participants[key.0];
             let is_named = match target {
@@ -173,6 +179,7 @@ impl Room {
         for publication in keys.into_iter().filter(|_| !mutated!(PermissionIgnored)) {
             self.unpublish(now, publication, outbox);
         }
+        self.drop_mesh_tracks(now, key, outbox);
         match (before.subscribe, grants.subscribe) {
             (true, false) => self.unsubscribe_from_all(now, key, outbox),
             (false, true) => self.subscribe_to_all(now, key, outbox),
@@ -229,6 +236,7 @@ impl Room {
         if !state.waiting_room && before.waiting_room {
             self.admit_all(now, outbox);
         }
+        self.review_mesh_policy(now, outbox);
         self.wait_for_people(now);
         Ok(())
     }
@@ -278,6 +286,7 @@ impl Room {
             Moderation::Mute(track) | Moderation::Stop(track) => owner(track),
             Moderation::Remove(target)
             | Moderation::SetPermissions(target, _)
+            | Moderation::MuteSource(target, _)
             | Moderation::UpdateProfile(target, _) => member(target),
             Moderation::Ban(ban) => member(&ban.target),
             _ => None,

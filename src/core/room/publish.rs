@@ -26,7 +26,7 @@ fn bad_offer(message: impl Into<String>) -> Refusal {
     Refusal::new(RefusalCode::BadOffer, message, "correct the offer and send it again; nothing has changed")
 }
 
-fn unknown_track() -> Refusal {
+pub(super) fn unknown_track() -> Refusal {
     Refusal::new(
         RefusalCode::UnknownTrack,
         "there is no such track, or it is not yours",

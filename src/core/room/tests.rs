@@ -24,6 +24,7 @@ fn a_panic_in_one_participants_step_ends_that_participant_alone() {
             layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
+            can_mesh: false,
             host: None,
         };
         room.handle(now, RoomInput::Join(None, admission, join), &mut outbox);

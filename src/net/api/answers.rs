@@ -14,6 +14,7 @@ use crate::core::ids::RoomId;
 use crate::core::moderation::Target;
 use crate::core::quality::Mos;
 use crate::core::stats::{ParticipantSnapshot, RoomSnapshot};
+use crate::core::topology::MeshPolicy;
 use crate::net::clock;
 use crate::net::http::message::Response;
 use crate::net::ledger::Usage;
@@ -192,6 +193,7 @@ fn room_json(view: ServerView<'_>, room: &RoomSnapshot) -> Value {
         "ageSeconds": room.age.as_secs(),
         "participants": room.participants.len(),
         "tracks": room.participants.iter().map(|participant| participant.publications.len()).sum::<usize>(),
+        "mode": room.topology.mode.as_str(),
         "waiting": room.waiting.len(),
         "bans": room.bans.len(),
         "options": {
@@ -203,6 +205,7 @@ fn room_json(view: ServerView<'_>, room: &RoomSnapshot) -> Value {
             "private": options.private,
             "record": options.recording.as_str(),
             "codecs": options.codecs.names().collect::<Vec<_>>(),
+            "mesh": options.mesh.map(MeshPolicy::as_str),
         },
     })
 }

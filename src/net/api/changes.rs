@@ -12,6 +12,7 @@ use crate::core::moderation::{Ban, Moderation, PermissionsChange, Target};
 use crate::core::msid::{participant_of_sid, track_of_sid};
 use crate::core::profile::{Profile, ProfileChange};
 use crate::core::room_options::{RecordingPolicy, RoomChange};
+use crate::core::topology::{MeshPolicy, Mode};
 use crate::net::http::body::Body;
 use crate::net::http::message::{Request, Response, segment};
 
@@ -103,7 +104,30 @@ fn room_change(body: &mut Body) -> Result<RoomChange, Response> {
         private: body.flag("private")?,
         recording: None,
         codecs: None,
+        mesh: body.text("mesh")?.map(|name| mesh(&name)).transpose()?,
     })
+}
+
+fn mesh(name: &str) -> Result<MeshPolicy, Response> {
+    MeshPolicy::named(name).ok_or_else(|| {
+        let action = "choose one of them, or leave it out for what the server has for all rooms";
+        Response::problem(400, "`mesh` must be off, auto or always", action)
+    })
+}
+
+/// Reads that a room's media is to be decided on anew, and which way it is to go, if that is said.
+pub fn reset_topology(names: &[&str], request: &Request) -> Result<ApiRequest, Response> {
+    let mut body = Body::of(request)?;
+    let mode = body.text("mode")?.filter(|name| name != "auto");
+    let mode = mode.map(|name| {
+        Mode::named(&name).ok_or_else(|| {
+            let action = "choose one of them, or leave it out to let the size of the call decide";
+            Response::problem(400, "`mode` must be p2p, sfu or auto", action)
+        })
+    });
+    let mode = mode.transpose()?;
+    body.end()?;
+    one(names, Moderation::ResetTopology(mode))
 }
 
 fn codecs(listed: &[String]) -> Result<CodecSet, Response> {

@@ -16,7 +16,7 @@ const TOKEN_SECONDS: u64 = 300;
 const TOKEN_SECONDS_MAX: u64 = 24 * 3600;
 
 /// All routes. A test compares them with `docs/api-v1.openapi.json`.
-pub const ROUTES: [Routed<ApiRequest>; 22] = [
+pub const ROUTES: [Routed<ApiRequest>; 23] = [
     ("/api/v1/rooms", "GET", |_, _| Ok(ApiRequest::Rooms)),
     ("/api/v1/rooms", "POST", changes::make_room),
     ("/api/v1/rooms/{room}", "GET", |names, _| Ok(ApiRequest::Room(room(names)?))),
@@ -41,6 +41,7 @@ pub const ROUTES: [Routed<ApiRequest>; 22] = [
     ("/api/v1/rooms/{room}/waiting", "GET", waiting),
     ("/api/v1/rooms/{room}/waiting/{participant}", "POST", changes::admit),
     ("/api/v1/rooms/{room}/waiting/{participant}", "DELETE", changes::turn_away),
+    ("/api/v1/rooms/{room}/topology", "PUT", changes::reset_topology),
     ("/api/v1/tokens", "POST", |_, request| Ok(ApiRequest::IssueToken(Box::new(issue(request)?)))),
     ("/api/v1/usage", "GET", |_, _| Ok(ApiRequest::Usage)),
 ];

@@ -48,7 +48,7 @@ pub enum AdminRequest {
 }
 
 /// All routes. A test compares them with `docs/admin-v1.openapi.json`.
-pub const ROUTES: [Routed<AdminRequest>; 24] = [
+pub const ROUTES: [Routed<AdminRequest>; 25] = [
     ("/admin/v1/rooms", "GET", |_, _| Ok(AdminRequest::Rooms)),
     ("/admin/v1/rooms/{room}", "GET", |names, _| Ok(AdminRequest::Room(room_named(names)?))),
     ("/admin/v1/rooms/{room}", "DELETE", |names, _| Ok(AdminRequest::CloseRoom(room_named(names)?))),
@@ -87,6 +87,9 @@ pub const ROUTES: [Routed<AdminRequest>; 24] = [
     }),
     ("/admin/v1/rooms/{room}/waiting/{participant}", "DELETE", |names, request| {
         changes::turn_away(names, request).map(AdminRequest::Api)
+    }),
+    ("/admin/v1/rooms/{room}/topology", "PUT", |names, request| {
+        changes::reset_topology(names, request).map(AdminRequest::Api)
     }),
     ("/admin/v1/drain", "PUT", |_, _| Ok(AdminRequest::Drain(true))),
     ("/admin/v1/drain", "DELETE", |_, _| Ok(AdminRequest::Drain(false))),

@@ -11,7 +11,8 @@ use crate::core::path::{Carrier, TransportProtocol};
 use crate::core::quality::{Level, Mos};
 use crate::core::stats::{EgressCounters, PauseReason, SlotSnapshot, Snapshot, StreamCounters};
 use crate::core::steering::Verdict;
-use crate::core::totals::{Direction, SETUP_BUCKETS_MS, SetupTimes, StreamClass, Totals};
+use crate::core::topology::{Mode, Outcome, Reason};
+use crate::core::totals::{Direction, Migrations, SETUP_BUCKETS_MS, SetupTimes, StreamClass, Totals};
 use crate::net::http::message::{Request, Response};
 use crate::net::process::Process;
 use crate::net::traces::keeper::TraceFigures;
@@ -118,6 +119,7 @@ fn add_totals(page: &mut Page, totals: &Totals) {
         first.collect::<Vec<_>>(),
     );
     add_handshakes(page, totals);
+    add_migrations(page, &totals.migrations);
     add_egress(page, &totals.egress);
     for (name, unit, help, of) in STREAM_FAMILIES {
         let samples = totals.streams.iter();
@@ -138,6 +140,43 @@ fn add_handshakes(page: &mut Page, totals: &Totals) {
     add_channels(page, totals);
     let times = histogram(&totals.setup_times);
     page.one("strait_media_setup", Some(Unit::Seconds), "From joining until media can flow", times);
+}
+
+/// Adds the moves of calls between the mesh and the server. Every way to end is there from the start.
+fn add_migrations(page: &mut Page, migrations: &Migrations) {
+    let started = Mode::ALL.map(|to| (to.as_str(), migrations.started[to as usize]));
+    page.add("strait_migrations_started", None, "Moves of calls that have begun", counted("to", started));
+    let mut ended: BTreeMap<_, u64> = BTreeMap::new();
+    for to in Mode::ALL {
+        ended.insert((to, Outcome::Succeeded, Reason::Size), 0);
+        ended.insert((to, Outcome::Failed, Reason::Timeout), 0);
+    }
+    ended.extend(&migrations.ended);
+    let ended = ended.into_iter().map(|((to, outcome, reason), count)| {
+        let labels = [("to", to.as_str()), ("result", outcome.as_str()), ("reason", reason.as_str())];
+        labelled(labels, Value::Counter(count))
+    });
+    page.add("strait_migrations", None, "Moves of calls that are over", ended.collect::<Vec<_>>());
+    let times =
+        Mode::ALL.map(|to| labelled([("to", to.as_str())], histogram(&migrations.times[to as usize])));
+    page.add("strait_migration", Some(Unit::Seconds), "How long moves of calls took that succeeded", times);
+}
+
+/// Adds where the media of calls goes.
+fn add_modes(page: &mut Page, snapshot: &Snapshot) {
+    let rooms = |mode: Mode| {
+        let rooms = snapshot.rooms.iter().filter(move |room| room.topology.mode == mode);
+        rooms.filter(|room| !room.participants.is_empty())
+    };
+    let calls = gauged("mode", Mode::ALL.map(|mode| (mode.as_str(), rooms(mode).count())));
+    page.add("strait_calls", None, "Rooms with somebody in them, by where their media goes", calls);
+    let people = |mode: Mode| rooms(mode).map(|room| room.participants.len()).sum::<usize>();
+    let people = gauged("mode", Mode::ALL.map(|mode| (mode.as_str(), people(mode))));
+    page.add("strait_call_participants", None, "Participants by where the media of their call goes", people);
+    let moving =
+        snapshot.rooms.iter().filter(|room| room.topology.view.is_some_and(|view| view.moving_to.is_some()));
+    let moving = Value::Gauge(moving.count() as f64);
+    page.one("strait_calls_moving", None, "Calls that move between the mesh and the server now", moving);
 }
 
 /// Adds what was lost on data channels.
@@ -208,6 +247,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     let lost = participants().filter(|participant| participant.media_lost).count();
     let lost = Value::Gauge(lost as f64);
     page.one("strait_participants_media_lost", None, "Participants on whose media path nothing comes", lost);
+    add_modes(page, snapshot);
     add_delays(page, snapshot);
     add_quality(page, snapshot);
     // Every label is there from the start, so that no time series begins in the middle of an alert.

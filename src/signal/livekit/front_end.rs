@@ -116,6 +116,7 @@ impl LiveKitFrontEnd {
             lifeline: Lifeline::Signalling,
             layout: Layout::Tracks,
             ticket,
+            can_mesh: false,
         }
     }
 

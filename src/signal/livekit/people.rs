@@ -221,6 +221,7 @@ mod tests {
             reconnecting: false,
             media_lost: false,
             tracks: Vec::new(),
+            mesh_tracks: Vec::new(),
         }
     }
 

@@ -52,6 +52,7 @@ fn ben(tracks: Vec<TrackInfo>) -> event::ParticipantInfo {
         reconnecting: false,
         media_lost: false,
         tracks,
+        mesh_tracks: Vec::new(),
     }
 }
 
@@ -72,6 +73,7 @@ fn joined() -> Event {
         grants: Grants::OPEN,
         room_state: RoomState::default(),
         participants: vec![ben(vec![camera_of_ben()])],
+        topology: None,
     };
     Event::Joined(None, Box::new(joined))
 }

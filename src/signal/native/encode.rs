@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::code::{code_text, is_fatal};
+use super::mesh::{MeshSignalData, MeshTracksData, TopologyData};
 use super::messages::{
     AnswerData, BitrateData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData,
     EncodingsData, Envelope, ErrorData, JoinedData, Json, KnockingData, LayersData, LeftData, MutedData,
@@ -83,6 +84,9 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::Waiting(id) => news("waiting", WaitingRoomData { participant_id: Text(id), message: WAITING }),
         Event::Knocking(id, profile) => news("knocking", KnockingData::new(id, profile)),
         Event::KnockingOver(id) => news("knocking-over", ParticipantIdData::new(id)),
+        Event::Topology(view) => news("topology", TopologyData::new(view)),
+        Event::MeshTracks(id, tracks) => news("mesh-tracks", MeshTracksData::new(*id, tracks)),
+        Event::MeshSignal(from, signal) => news("mesh-signal", MeshSignalData::new(*from, signal)),
         Event::Speakers(speakers) => news("speakers", SpeakersData::new(speakers)),
     }
 }

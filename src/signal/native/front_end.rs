@@ -4,15 +4,16 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::head::Head;
+use super::head::{Head, Kind};
 use super::{
     ClientMessage, Close, ServerFacts, encode_event, encode_pong, encode_refusal, is_fatal, parse, refusals,
 };
-use crate::core::command::{Command, Layout, Lifeline, PublicationRequest, Source};
+use crate::core::command::{Command, Layout, Lifeline, MeshCommand, PublicationRequest, Source};
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId};
 use crate::limits::{
-    DATA_BYTES_PER_RECIPIENT, FAULTS_MAX, FAULTS_PER_SECOND, PREFERENCES_PER_MESSAGE, RECIPIENTS_PER_MESSAGE,
+    DATA_BYTES_PER_RECIPIENT, FAULTS_MAX, FAULTS_PER_SECOND, MESH_SIGNALS_AT_ONCE, MESH_SIGNALS_PER_SECOND,
+    PREFERENCES_PER_MESSAGE, RECIPIENTS_PER_MESSAGE,
 };
 use crate::signal::allowance::Allowance;
 use crate::signal::{Demand, Ticket};
@@ -69,6 +70,8 @@ pub struct FrontEnd {
     limits: Limits,
     messages: Allowance,
     offers: Allowance,
+    /// What the client may say to others so that they find direct paths: much at once, when many come together.
+    signals: Allowance,
     /// How often the client may still break the rules before it is cut.
     faults: Allowance,
     /// How many others are in the room, to whom a message to all is sent.
@@ -89,6 +92,7 @@ impl FrontEnd {
             limits,
             messages: Allowance::new(limits.messages_per_second, limits.messages_burst, now),
             offers: Allowance::new(limits.offers_per_second, limits.offers_burst, now),
+            signals: Allowance::new(MESH_SIGNALS_PER_SECOND, MESH_SIGNALS_AT_ONCE, now),
             faults: Allowance::new(FAULTS_PER_SECOND, FAULTS_MAX, now),
             others: 0,
             published: BTreeSet::new(),
@@ -122,10 +126,14 @@ impl FrontEnd {
     ) -> Reaction {
         let head = Head::read(text);
         // Taken before anything else is read. A message that cannot be read costs as much as another.
-        if !self.take_messages(now, 1.0, all.as_deref_mut()) {
+        let is_taken = match head.kind {
+            Kind::Signal => self.signals.take(now, 1.0),
+            Kind::Offer | Kind::Other => self.take_messages(now, 1.0, all.as_deref_mut()),
+        };
+        if !is_taken {
             return self.fault(now, head.request.as_ref(), self.too_many_messages());
         }
-        if head.is_offer && !self.take_offer(now, all.as_deref_mut()) {
+        if head.kind == Kind::Offer && !self.take_offer(now, all.as_deref_mut()) {
             return self.fault(now, head.request.as_ref(), self.too_many_offers());
         }
         let message = match parse(text) {
@@ -133,7 +141,7 @@ impl FrontEnd {
             Err((request, refusal)) => return self.fault(now, request.as_ref(), refusal),
         };
         if let ClientMessage::Command { request, command } = &message
-            && let Err(refusal) = self.take_cost(now, command, head.is_offer, all)
+            && let Err(refusal) = self.take_cost(now, command, head.kind, all)
         {
             return self.fault(now, request.as_ref(), refusal);
         }
@@ -141,7 +149,7 @@ impl FrontEnd {
             ClientMessage::Ping { request } => {
                 return Reaction { say: Some(encode_pong(request.as_ref())), ..Reaction::default() };
             }
-            ClientMessage::Join { request, room, name, auto_subscribe, token } => Demand::Join {
+            ClientMessage::Join { request, room, name, auto_subscribe, token, can_mesh } => Demand::Join {
                 request,
                 room,
                 name,
@@ -149,6 +157,7 @@ impl FrontEnd {
                 lifeline: Lifeline::Signalling,
                 layout: Layout::Slots,
                 ticket: Ticket::Token(token),
+                can_mesh,
             },
             ClientMessage::Resume { request, resume } => Demand::Resume { request, resume },
             ClientMessage::Command { request, command } => Demand::Command { request, command },
@@ -158,18 +167,23 @@ impl FrontEnd {
     }
 
     /// Takes from the allowances what a command costs beyond one message: offers have an allowance of their own, and
-    /// messages to many cost more. `is_charged` is whether it was taken for an offer before.
+    /// messages to many cost more. `charged` is what it was taken for before.
     fn take_cost(
         &mut self,
         now: Instant,
         command: &Command,
-        is_charged: bool,
+        charged: Kind,
         mut all: Option<&mut SharedAllowance>,
     ) -> Result<(), Refusal> {
         // An offer can be written in such a way that only parsing tells what it is, with escapes or two types.
         let is_offer = matches!(command, Command::Offer { .. });
-        if is_offer && !is_charged && !self.take_offer(now, all.as_deref_mut()) {
+        if is_offer && charged != Kind::Offer && !self.take_offer(now, all.as_deref_mut()) {
             return Err(self.too_many_offers());
+        }
+        // The same the other way round: what was taken for a signal and is none.
+        let is_signal = matches!(command, Command::Mesh(MeshCommand::Signal { .. }));
+        if charged == Kind::Signal && !is_signal && !self.take_messages(now, 1.0, all.as_deref_mut()) {
+            return Err(self.too_many_messages());
         }
         let publishes = match command {
             Command::Offer { publications, .. } => Some(sections_of(publications)),
@@ -180,7 +194,9 @@ impl FrontEnd {
             publishes.iter().map(|published| published.symmetric_difference(&self.published).count()).sum();
         let told = match command {
             Command::Offer { .. } => self.others.saturating_mul(changed),
-            Command::Mute { .. } | Command::Moderate(_) => self.others,
+            Command::Mute { .. } | Command::Moderate(_) | Command::Mesh(MeshCommand::Tracks(_)) => {
+                self.others
+            }
             Command::UpdateProfile(change) => {
                 self.others * change.bytes().div_ceil(DATA_BYTES_PER_RECIPIENT).max(1)
             }
@@ -411,6 +427,21 @@ mod tests {
         );
         assert!(anna.receive(now, JOIN).demand.is_some(), "other messages go on");
         assert!(anna.receive(now + Duration::from_millis(501), offer).demand.is_some(), "after a while");
+    }
+
+    #[test]
+    fn what_makes_direct_paths_has_an_allowance_of_its_own() {
+        let (mut anna, now) = start();
+        let signal = r#"{"type":"mesh-signal","data":{"to":"p-0000000000009","candidate":null}}"#;
+        let most = MESH_SIGNALS_AT_ONCE as usize;
+        assert_eq!((0..most + 9).filter(|_| anna.receive(now, signal).demand.is_some()).count(), most);
+        assert!(anna.receive(now, JOIN).demand.is_some(), "other messages go on");
+        let disguised = r#"{"type":"mesh-signal","type":"\u006coin","id":8,"data":{}}"#;
+        assert!(anna.receive(now, disguised).refused.is_some());
+        let later = now + Duration::from_secs(1);
+        let ping = r#"{"type":"mesh-signal","type":"leave","data":{}}"#;
+        let taken = (0..50).filter(|_| anna.receive(later, ping).demand.is_some()).count();
+        assert_eq!(taken, 3, "what is none counts as what it is");
     }
 
     #[test]

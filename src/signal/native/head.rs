@@ -1,5 +1,6 @@
 //! The head of a message: its `type` and its `id`. It is read before anything else, so that a message beyond a client's
-//! allowance is refused under its id for the cost of finding that, and an offer is charged before it is parsed.
+//! allowance is refused under its id for the cost of finding that, and what has an allowance of its own is charged before it is
+//! parsed.
 
 use std::fmt;
 
@@ -11,11 +12,23 @@ use super::fields::Field;
 use super::parse::request_id;
 use crate::core::ids::RequestId;
 
+/// What a message is charged as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An offer to the server.
+    Offer,
+    /// What one client says to another, so that the two find a direct path.
+    Signal,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
 /// What the head of a message tells.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {
-    /// Whether its `type` is `offer`, written without escapes.
-    pub(super) is_offer: bool,
+    /// What its `type` says, written without escapes.
+    pub(super) kind: Kind,
     /// Its `id`; `None` if there is none that could be sent back.
     pub(super) request: Option<RequestId>,
 }
@@ -29,7 +42,11 @@ impl Head {
         let _ = serde_json::Deserializer::from_str(text).deserialize_map(Reader(&mut found));
         let id = found.id.filter(|id| id.get() != "null");
         Self {
-            is_offer: found.kind.is_some_and(|kind| kind.get() == "\"offer\""),
+            kind: match found.kind.map(RawValue::get) {
+                Some("\"offer\"") => Kind::Offer,
+                Some("\"mesh-signal\"") => Kind::Signal,
+                _ => Kind::Other,
+            },
             request: id.and_then(|id| request_id(&Field::of_message("id", id)).ok()),
         }
     }
@@ -79,7 +96,7 @@ mod tests {
 
     fn read(text: &str) -> (bool, Option<String>) {
         let head = Head::read(text);
-        (head.is_offer, head.request.map(|request| request.0.to_string()))
+        (head.kind == Kind::Offer, head.request.map(|request| request.0.to_string()))
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::SERVED_VERSIONS;
+use super::mesh::{MeshTrackData, TopologyData, mesh_tracks};
 use crate::core::command::Source;
 use crate::core::data::DataPayload;
 use crate::core::event::{
@@ -104,6 +105,8 @@ pub(super) struct JoinedData<'a> {
     pub(super) permissions: PermissionsData,
     pub(super) room_state: RoomStateData<'a>,
     pub(super) participants: Vec<ParticipantData<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) topology: Option<TopologyData>,
     pub(super) server: &'static str,
 }
 
@@ -125,6 +128,7 @@ impl<'a> JoinedData<'a> {
             permissions: PermissionsData::new(joined.grants),
             room_state: RoomStateData::new(&joined.room_state),
             participants: joined.participants.iter().map(ParticipantData::new).collect(),
+            topology: joined.topology.as_ref().map(TopologyData::new),
             server: concat!("strait ", env!("CARGO_PKG_VERSION")),
         }
     }
@@ -338,6 +342,8 @@ pub(super) struct ParticipantData<'a> {
     pub(super) state: &'static str,
     pub(super) media_lost: bool,
     pub(super) tracks: Vec<TrackData>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) mesh_tracks: Vec<MeshTrackData<'a>>,
 }
 
 impl<'a> ParticipantData<'a> {
@@ -349,6 +355,7 @@ impl<'a> ParticipantData<'a> {
             state: if info.reconnecting { "reconnecting" } else { "connected" },
             media_lost: info.media_lost,
             tracks: info.tracks.iter().map(TrackData::new).collect(),
+            mesh_tracks: mesh_tracks(&info.mesh_tracks),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64ct::{Base64, Encoding};
 
 use super::fields::{Field, Fields};
-use super::{ClientMessage, SERVED_VERSIONS};
+use super::{ClientMessage, SERVED_VERSIONS, mesh};
 use crate::core::command::{
     Command, EncodingRequest, Join, Moderation, Preference, Priority, Proof, PublicationRequest, Resume,
     Source, Wish,
@@ -25,7 +25,7 @@ use crate::limits::{
 };
 
 /// Every `type` that a client may send.
-pub(super) const REQUEST_TYPES: [&str; 25] = [
+pub(super) const REQUEST_TYPES: [&str; 31] = [
     "join",
     "resume",
     "offer",
@@ -49,6 +49,12 @@ pub(super) const REQUEST_TYPES: [&str; 25] = [
     "turn-away",
     "end-call",
     "report",
+    "mesh-tracks",
+    "mesh-signal",
+    "migrated",
+    "migration-failed",
+    "mesh-failed",
+    "mesh-load",
     "ping",
     "leave",
 ];
@@ -60,9 +66,9 @@ const TOKEN_FORM: &str = "a string, the token that your back end made for you";
 const ROOM_FORM: &str = "a room id: 1–64 characters of A–Z a–z 0–9 _ - ., neither . nor ..";
 const NAME_FORM: &str = "a string of 1–64 characters without control characters";
 const TRACK_FORM: &str = "a track id: `t-` and 13 characters, as the server gave it";
-const PARTICIPANT_FORM: &str = "a participant id: `p-` and 13 characters, as the server gave it";
+pub(super) const PARTICIPANT_FORM: &str = "a participant id: `p-` and 13 characters, as the server gave it";
 const MID_FORM: &str = "the a=mid of a section: a token (RFC 8866 §9) of 1–16 characters";
-const SOURCE_FORM: &str = "`microphone`, `camera`, `screen` or `screen-audio`";
+pub(super) const SOURCE_FORM: &str = "`microphone`, `camera`, `screen` or `screen-audio`";
 const PUBLICATIONS_FORM: &str =
     "a list of {mid, source, muted?, encodings?}, empty when nothing is published";
 const ENCODINGS_FORM: &str = "a list of at most 8 {rid, width?, height?, maxBitrate?}";
@@ -128,6 +134,7 @@ fn body(message: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessag
         "update-profile" => update_profile(&data)?,
         "report" => report(&data)?,
         "leave" => Command::Leave,
+        other if mesh::is_of_mesh(other) => Command::Mesh(mesh::command(other, &data)?),
         other => match moderation(other, &data)? {
             Some(moderation) => Command::Moderate(moderation),
             None => return Err(unknown_type(&kind_field, &kind)),
@@ -170,7 +177,8 @@ fn join(data: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessage, 
     let name = name(&data.required("name", NAME_FORM)?)?;
     let auto_subscribe = data.optional("autoSubscribe").map_or(Ok(true), |field| field.boolean())?;
     let token = data.optional("token").map(|field| field.string(TOKEN_FORM)).transpose()?;
-    Ok(ClientMessage::Join { request, room, name, auto_subscribe, token })
+    let can_mesh = optional_flag(data, "mesh")?.unwrap_or_default();
+    Ok(ClientMessage::Join { request, room, name, auto_subscribe, token, can_mesh })
 }
 
 fn resume(data: &Fields<'_>) -> Result<Resume, Refusal> {
@@ -227,7 +235,7 @@ fn publication(item: &Field<'_>) -> Result<PublicationRequest, Refusal> {
     Ok(PublicationRequest { mid, source, muted, encodings, track: None })
 }
 
-fn source(field: &Field<'_>) -> Result<Source, Refusal> {
+pub(super) fn source(field: &Field<'_>) -> Result<Source, Refusal> {
     let name = field.string(SOURCE_FORM)?;
     let source = Source::ALL.into_iter().find(|source| source.as_str() == name);
     source.ok_or_else(|| field.wrong(SOURCE_FORM))
@@ -321,6 +329,9 @@ fn moderation(kind: &str, data: &Fields<'_>) -> Result<Option<Moderation>, Refus
     let whom = || participant(&data.required("participantId", PARTICIPANT_FORM)?);
     let room = |change: RoomChange| Moderation::Configure(change);
     Ok(Some(match kind {
+        "mute-track" if data.optional("participantId").is_some() => {
+            Moderation::MuteSource(whom()?.into(), source(&data.required("source", SOURCE_FORM)?)?)
+        }
         "mute-track" => Moderation::Mute(track(data)?),
         "stop-track" => Moderation::Stop(track(data)?),
         "remove-participant" => Moderation::Remove(whom()?.into()),
@@ -401,7 +412,7 @@ fn room(field: &Field<'_>) -> Result<RoomId, Refusal> {
     text.parse().map_err(|_| field.refuse(RefusalCode::BadRoom, ROOM_FORM))
 }
 
-fn participant(field: &Field<'_>) -> Result<ParticipantId, Refusal> {
+pub(super) fn participant(field: &Field<'_>) -> Result<ParticipantId, Refusal> {
     field.string(PARTICIPANT_FORM)?.parse().map_err(|_| field.wrong(PARTICIPANT_FORM))
 }
 

@@ -2,20 +2,24 @@
 
 mod document;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::parse::REQUEST_TYPES;
 use super::*;
 use crate::core::command::{
-    EncodingRequest, Moderation, Preference, Priority, Proof, PublicationRequest, Source, Wish,
+    EncodingRequest, MeshCommand, Moderation, Preference, Priority, Proof, PublicationRequest, Source, Wish,
 };
 use crate::core::event::*;
 use crate::core::grants::{Grants, Role, Sources};
 use crate::core::ids::{Mid, ParticipantId, TrackId};
+use crate::core::mesh::{MeshSignal, MeshTrack};
 use crate::core::moderation::{Ban, PermissionsChange};
 use crate::core::profile::{Profile, ProfileChange};
 use crate::core::quality::{Level, Mos, Quality};
 use crate::core::room_options::{RoomChange, RoomState};
+use crate::core::topology::{Mode, Reason, Strategy, View};
 
 const TRACK: TrackId = TrackId(7);
 const PARTICIPANT: ParticipantId = ParticipantId(9);
@@ -42,7 +46,7 @@ fn valid_messages() -> Vec<String> {
     vec![
         concat!(
             r#"{"type":"join","id":1,"data":{"version":1,"room":"standup","name":" Anna ","autoSubscribe":false,"#,
-            r#""token":"a.b.c"}}"#,
+            r#""token":"a.b.c","mesh":true}}"#,
         )
         .into(),
         format!(r#"{{"type":"resume","data":{{"version":1,"room":"a","participantId":"{P}","secret":"s"}}}}"#),
@@ -81,6 +85,12 @@ fn valid_messages() -> Vec<String> {
         format!(r#"{{"type":"turn-away","data":{{"participantId":"{P}"}}}}"#),
         format!(r#"{{"type":"report","data":{{"participantId":"{P}","reason":"abuse","text":"shouts"}}}}"#),
         r#"{"type":"update-profile","data":{"name":" Anna ","metadata":"{}","attributes":{"seat":"3","hand":""}}}"#.into(),
+        r#"{"type":"mesh-tracks","data":{"tracks":[{"id":"5e1a","source":"camera","muted":true}]}}"#.into(),
+        format!(r#"{{"type":"mesh-signal","data":{{"to":"{P}","description":{{"sdp":"v=0","type":"offer"}}}}}}"#),
+        r#"{"type":"migrated","data":{"migration":3}}"#.into(),
+        r#"{"type":"migration-failed","data":{"migration":3,"reason":"no ICE"}}"#.into(),
+        format!(r#"{{"type":"mesh-failed","data":{{"with":"{P}"}}}}"#),
+        r#"{"type":"mesh-load","data":{"percent":71}}"#.into(),
     ]
 }
 
@@ -98,6 +108,7 @@ fn every_request_of_the_protocol_is_understood() {
             name: "Anna".into(),
             auto_subscribe: false,
             token: Some("a.b.c".into()),
+            can_mesh: true,
         }
     );
     let resume = Resume {
@@ -174,6 +185,18 @@ fn every_request_of_the_protocol_is_understood() {
     let attributes = [("seat".to_owned(), "3".to_owned()), ("hand".to_owned(), String::new())].into();
     let change = ProfileChange { name: Some("Anna".into()), metadata: Some("{}".into()), attributes };
     assert_eq!(command(&messages[24]), Command::UpdateProfile(change));
+    let signal = MeshSignal::Description(r#"{"sdp":"v=0","type":"offer"}"#.into());
+    let mesh = [
+        MeshCommand::Tracks(vec![mesh_track()]),
+        MeshCommand::Signal { to: PARTICIPANT, signal },
+        MeshCommand::Migrated(3),
+        MeshCommand::MigrationFailed { migration: 3, reason: "no ICE".into() },
+        MeshCommand::Failed { with: PARTICIPANT, reason: String::new() },
+        MeshCommand::Load(71),
+    ];
+    for (text, asked) in messages[25..].iter().zip(mesh) {
+        assert_eq!(command(text), Command::Mesh(asked));
+    }
     let report = Command::Report { about: PARTICIPANT, reason: "abuse".into(), text: "shouts".into() };
     assert_eq!(command(&messages[23]), report);
     for (text, moderation) in messages[12..].iter().zip(moderations) {
@@ -193,6 +216,7 @@ fn what_may_be_left_out_has_its_default() {
             name: "Anna".into(),
             auto_subscribe: true,
             token: None,
+            can_mesh: false,
         };
         assert_eq!(parse(text), Ok(join), "{text}");
     }
@@ -366,6 +390,23 @@ fn track_info() -> TrackInfo {
     }
 }
 
+fn mesh_track() -> MeshTrack {
+    MeshTrack { id: "5e1a".into(), source: Source::Camera, muted: true }
+}
+
+fn view() -> View {
+    View {
+        mode: Mode::P2p,
+        migration: 3,
+        moving_to: Some(Mode::Sfu),
+        strategy: Strategy::Gradual,
+        left: Some(Duration::from_millis(4900)),
+        warm: true,
+        reason: Reason::Size,
+        connect: Duration::from_secs(5),
+    }
+}
+
 fn joined() -> Joined {
     Joined {
         participant: PARTICIPANT,
@@ -389,7 +430,9 @@ fn joined() -> Joined {
             reconnecting: true,
             media_lost: true,
             tracks: vec![track_info()],
+            mesh_tracks: vec![mesh_track()],
         }],
+        topology: Some(view()),
     }
 }
 
@@ -416,6 +459,11 @@ fn events() -> Vec<(Event, Value)> {
     let participant_json = json!({
         "participantId": P, "identity": "ben@example.org", "name": "Ben \"B\"", "metadata": "{}",
         "attributes": {"seat": "3"}, "role": "listener", "state": "reconnecting", "mediaLost": true, "tracks": [track_json],
+        "meshTracks": [{"id": "5e1a", "source": "camera", "muted": true}],
+    });
+    let topology_json = json!({
+        "mode": "p2p", "migration": 3, "movingTo": "sfu", "strategy": "gradual", "deadlineMs": 4900, "warm": true,
+        "reason": "size", "connectMs": 5000,
     });
     let slot_map_json = json!({
         "revision": 3,
@@ -436,7 +484,7 @@ fn events() -> Vec<(Event, Value)> {
             "hidden": false,
         },
         "roomState": {"metadata": "{}", "locked": true, "waitingRoom": false},
-        "participants": [participant_json], "server": concat!("strait ", env!("CARGO_PKG_VERSION")),
+        "participants": [participant_json], "topology": topology_json, "server": concat!("strait ", env!("CARGO_PKG_VERSION")),
     });
     let mut resumed_json = joined_json.clone();
     resumed_json["publications"] = publications_json.clone();
@@ -607,6 +655,34 @@ fn events() -> Vec<(Event, Value)> {
             news("knocking", json!({"participantId": P, "name": "Ben"})),
         ),
         (Event::KnockingOver(PARTICIPANT), news("knocking-over", json!({"participantId": P}))),
+        (Event::Topology(view()), news("topology", topology_json)),
+        (
+            Event::Topology(View { moving_to: None, left: None, ..view() }),
+            news(
+                "topology",
+                json!({
+                    "mode": "p2p", "migration": 3, "movingTo": null, "strategy": "gradual", "deadlineMs": null,
+                    "warm": true, "reason": "size", "connectMs": 5000,
+                }),
+            ),
+        ),
+        (
+            Event::MeshTracks(PARTICIPANT, vec![mesh_track()]),
+            news(
+                "mesh-tracks",
+                json!({
+                    "participantId": P, "tracks": [{"id": "5e1a", "source": "camera", "muted": true}],
+                }),
+            ),
+        ),
+        (
+            Event::MeshSignal(PARTICIPANT, MeshSignal::Description(r#"{"type":"offer","sdp":"v=0"}"#.into())),
+            news("mesh-signal", json!({"from": P, "description": {"type": "offer", "sdp": "v=0"}})),
+        ),
+        (
+            Event::MeshSignal(PARTICIPANT, MeshSignal::Candidate("null".into())),
+            news("mesh-signal", json!({"from": P, "candidate": null})),
+        ),
         (
             Event::CannotReceive { track: TRACK, reason: "no AV1".into() },
             news("cannot-receive", json!({"trackId": T, "reason": "no AV1"})),

@@ -94,6 +94,7 @@ impl WhipSession {
             lifeline: Lifeline::Media,
             layout: Layout::Slots,
             ticket,
+            can_mesh: false,
         };
         (session, demand)
     }
@@ -304,6 +305,7 @@ mod tests {
             reconnecting: false,
             media_lost: false,
             tracks,
+            mesh_tracks: Vec::new(),
         };
         let slots = SlotCounts { audio: 4, video: 4 };
         let joined = Joined {
@@ -317,6 +319,7 @@ mod tests {
             grants: Grants::OPEN,
             room_state: RoomState::default(),
             participants: vec![anna],
+            topology: None,
         };
         Event::Joined(None, Box::new(joined))
     }

@@ -149,6 +149,7 @@ mod tests {
             reconnecting: false,
             media_lost: false,
             tracks: tracks.iter().map(|(track_id, source)| track(*track_id, id, *source)).collect(),
+            mesh_tracks: Vec::new(),
         }
     }
 
