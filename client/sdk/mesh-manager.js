@@ -26,8 +26,10 @@ const UPLINK_VIDEO_BITRATE = 3_000_000;
  * @property {() => LocalTrack[]} tracks one's own
  * @property {(participantId: string) => boolean} wasBefore whether somebody was in the room before oneself
  * @property {(participantId: string) => void} onSections the receivers of somebody's tracks have changed
- * @property {() => boolean} takesNewcomers whether those who come now are connected to; while the call moves to the server they
- *   need not be
+ * @property {() => RTCIceServer[]} iceServers what helps people to find a way to each other
+ * @property {() => boolean} isUsed whether the server takes what is said about straight connections
+ * @property {() => boolean} isWanted whether they are where the call is, or where it goes: those who come while it moves to the
+ *   server need none
  * @property {() => void} onState
  * @property {() => void} onClosed what came straight comes no more
  * @property {(error: unknown) => void} onError of something that nobody was waiting for
@@ -40,9 +42,8 @@ export class MeshManager {
   /** @type {Map<string, {peer: MeshPeer, timer: unknown}>} */
   #peers = new Map();
   #isOpen = false;
+  #connectLimit = CONNECT_LIMIT;
   #isSlow = false;
-  /** @type {RTCIceServer[]} */
-  #iceServers = [];
   /** What the server was told last. */
   #announced = '[]';
 
@@ -83,7 +84,7 @@ export class MeshManager {
 
   /** @param {{topology: Topology | null}} options */
   async open({ topology }) {
-    this.#iceServers = topology?.iceServers ?? [];
+    this.#connectLimit = topology?.connectMs ?? CONNECT_LIMIT;
     if (!this.#isOpen) {
       this.#isOpen = true;
       this.#announced = '[]';
@@ -106,7 +107,7 @@ export class MeshManager {
 
   /** Somebody has come. @param {Participant} participant */
   joined({ participantId }) {
-    if (this.#isOpen && this.#host.takesNewcomers()) this.#expect(participantId);
+    if (this.#isOpen && this.#host.isWanted()) this.#expect(participantId);
   }
 
   /** Somebody's signalling is back: what was said to them meanwhile is lost. @param {string} participantId */
@@ -215,7 +216,7 @@ export class MeshManager {
       this.#environment,
       {
         polite: this.#host.ownId() < participantId,
-        iceServers: this.#iceServers,
+        iceServers: this.#host.iceServers(),
         codecs: this.#codecs,
       },
       {
@@ -271,10 +272,12 @@ export class MeshManager {
         (other) => other.participantId === participantId && other.state === 'connected',
       );
       if (entry.peer.connectionState === 'connected') return;
+      // A call that goes to the server does so whether or not these two meet.
+      if (!this.#host.isWanted()) return;
       // Of somebody who is away nothing can be said; they may be back, or be gone in the end.
       if (!isThere) return this.#await(participantId);
       this.#host.request('mesh-failed', { with: participantId, reason: 'timeout' }).catch(() => {});
-    }, CONNECT_LIMIT);
+    }, this.#connectLimit);
   }
 
   /**
@@ -313,7 +316,7 @@ export class MeshManager {
 
   /** Tells the others what goes straight, if it has changed. */
   #announce() {
-    if (!this.#isOpen) return;
+    if (!this.#isOpen || !this.#host.isUsed()) return;
     /** @type {MeshTrack[]} */
     const tracks = [...this.#published().values()].map(({ meshId, source, muted }) => ({
       id: meshId,
@@ -325,7 +328,7 @@ export class MeshManager {
     this.#announced = text;
     this.#host.request('mesh-tracks', { tracks }).catch((error) => {
       // What is lost with a broken connection is told again when it is back.
-      if (error.code !== 'connection-lost') this.#host.onError(error);
+      if (error.code !== 'connection-lost' && this.#host.isUsed()) this.#host.onError(error);
     });
   }
 }

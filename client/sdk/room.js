@@ -19,13 +19,14 @@ import { Session } from './session.js';
 import { SfuManager } from './sfu-manager.js';
 import { CallStats } from './call-stats.js';
 import { StraightSpeakers } from './straight-speakers.js';
+import { becomesStraight, isStraight } from './topology.js';
 import { Wishes, limited } from './wishes.js';
 
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {Message} from './data-channels.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack, PublishOptions} from './local-track.js' */
-/** @import {Joined, Knocking, Layer, Permissions, PermissionsChanged} from './protocol.js' */
+/** @import {Joined, Knocking, Layer, MeshTrack, Permissions, PermissionsChanged} from './protocol.js' */
 /** @import {QualityNews, Resumed, RoomInfo, Speakers} from './protocol.js' */
 /** @import {DeviceEncoding} from './publisher.js' */
 /** @import {JoinRequest, RoomState} from './session.js' */
@@ -116,6 +117,9 @@ export class Room extends Emitter {
   #mode;
   /** Who was in the room when one came. @type {Set<string>} */
   #before = new Set();
+  /** What helps people to find a way to each other. @type {RTCIceServer[]} */
+  #iceServers = [];
+  #url;
   /** @type {RoomTopology | null} */
   #topology = null;
   /** The first exchange of the current connection. @type {Promise<void>} */
@@ -156,7 +160,8 @@ export class Room extends Emitter {
       dataChannels: true,
       ...options,
     };
-    this.#session = new Session(options.url ?? ownSignallingUrl(), this.#environment, {
+    this.#url = options.url ?? ownSignallingUrl();
+    this.#session = new Session(this.#url, this.#environment, {
       onJoined: (joined) => this.#onJoined(joined),
       onResumed: (resumed) => this.#onResumed(resumed),
       onNews: (type, data) => this.#onNews(type, data),
@@ -229,7 +234,9 @@ export class Room extends Emitter {
       ownId: () => this.localParticipant.participantId,
       participants: () => this.participants.values(),
       wasBefore: (participantId) => this.#before.has(participantId),
-      takesNewcomers: () => this.#mode.topology?.movingTo !== 'sfu',
+      iceServers: () => this.#iceServers,
+      isUsed: () => isStraight(this.#mode.topology),
+      isWanted: () => becomesStraight(this.#mode.topology),
       onSections: (participantId) => this.#roster.refreshStraight(participantId),
       onState: () => this.#onMediaState('p2p', this.#mesh.connectionState),
       onClosed: () => this.#player.dropPath('p2p'),
@@ -391,16 +398,18 @@ export class Room extends Emitter {
   }
 
   /** Mutes somebody else's track, for moderators. Its owner may unmute it. @param {RemoteTrack} track */
-  async muteTrack(track) {
-    if (track.trackId !== null) await this.#session.request('mute-track', { trackId: track.trackId });
+  async muteTrack({ serverId, participant: { participantId }, source }) {
+    await this.#session.request('mute-track', serverId !== null ? { trackId: serverId } : { participantId, source });
   }
 
   /**
-   * Ends somebody else's track, for moderators. Its owner may not publish that source again until they are allowed to.
+   * Ends somebody else's track, for moderators. Its owner may not publish that source again until they are allowed to. A track
+   * that goes straight is muted, because it is nothing to the server; `setPermissions` ends it as well.
    * @param {RemoteTrack} track
    */
   async stopTrack(track) {
-    if (track.trackId !== null) await this.#session.request('stop-track', { trackId: track.trackId });
+    if (track.serverId !== null) await this.#session.request('stop-track', { trackId: track.serverId });
+    else await this.muteTrack(track);
   }
 
   /**
@@ -564,6 +573,8 @@ export class Room extends Emitter {
   /** @param {Joined} joined */
   #adopt(joined) {
     this.roomId = joined.room;
+    // The server's own relay leads to the server alone.
+    this.#iceServers = joined.iceServers.filter((server) => !isOf(server, this.#url));
     this.#selfSigned = joined.selfSigned;
     this.open = joined.open ?? false;
     this.permissions = joined.permissions;
@@ -586,6 +597,10 @@ export class Room extends Emitter {
     if (type === 'track-muted' && data.participantId === this.localParticipant.participantId) {
       const track = this.#publisher.muteByModerator(data.trackId);
       if (track) this.emit('muted-by-moderator', { track });
+      return;
+    }
+    if (type === 'mesh-tracks' && data.participantId === this.localParticipant.participantId) {
+      this.#onOwnMeshTracks(data.tracks);
       return;
     }
     if (type === 'participant-resumed') this.#mesh.back(data.participantId);
@@ -636,6 +651,16 @@ export class Room extends Emitter {
     }
   }
 
+  /** A moderator has muted what goes straight. @param {MeshTrack[]} listed */
+  #onOwnMeshTracks(listed) {
+    for (const { id, muted } of listed) {
+      const track = this.#publisher.tracks.find(({ meshId }) => meshId === id);
+      if (!track || !muted || track.muted) continue;
+      this.#publisher.muteByModerator(id);
+      this.emit('muted-by-moderator', { track });
+    }
+  }
+
   /** @param {PermissionsChanged} news */
   #onPermissions(news) {
     this.permissions = news.permissions;
@@ -643,6 +668,9 @@ export class Room extends Emitter {
     for (const { trackId } of news.ended) {
       this.#publisher.endByModerator(trackId).catch((error) => this.#report(error));
     }
+    // What goes straight is no track of the server's.
+    for (const track of this.#publisher.tracks)
+      if (!news.permissions.publish.includes(track.source)) this.unpublish(track).catch((error) => this.#report(error));
     this.localParticipant.changed();
     this.emit('permissions-changed', news);
   }
@@ -838,6 +866,12 @@ export class Room extends Emitter {
   #report(error) {
     this.emit('error', { error: StraitError.from(error) });
   }
+}
+
+/** @param {RTCIceServer} server @param {string} url */
+function isOf({ urls }, url) {
+  const { hostname } = new URL(url);
+  return [urls].flat().some((one) => one.replace(/^\w+:/, '').replace(/[:?].*$/, '') === hostname);
 }
 
 function ownSignallingUrl() {

@@ -111,7 +111,7 @@ export class Roster {
         this.#removeTrack(data.trackId);
         return true;
       case 'mesh-tracks':
-        this.#setMeshTracks(this.participants.get(data.participant ?? data.participantId), data.tracks);
+        this.#setMeshTracks(this.participants.get(data.participantId), data.tracks);
         return true;
       case 'track-muted':
         this.#tracks.get(data.trackId)?.setMuted(data.muted);

@@ -16,11 +16,17 @@
  * @property {number} deadlineMs how long a move may take, milliseconds
  * @property {boolean} warm whether a move to the server is likely soon, so that the way should be there already
  * @property {string} reason of the newest change, in a word; empty where none is told
- * @property {RTCIceServer[]} iceServers what helps people to find a way to each other
+ * @property {number} connectMs how long two people may take to connect to each other, milliseconds
  */
 
 const DEADLINE = 5000;
 const STRATEGIES = /** @type {const} */ (['hard', 'gradual', 'opportunistic']);
+
+/** Whether straight connections are in use, or about to be. @param {Topology | null} topology */
+export const isStraight = (topology) => topology?.mode === 'p2p' || topology?.movingTo === 'p2p';
+
+/** Whether straight connections are where the call is, or where it goes. @param {Topology | null} topology */
+export const becomesStraight = (topology) => (topology?.movingTo ?? topology?.mode) === 'p2p';
 
 /** The other one. @param {Mode} mode @returns {Mode} */
 export const otherThan = (mode) => (mode === 'p2p' ? 'sfu' : 'p2p');
@@ -33,10 +39,7 @@ export const otherThan = (mode) => (mode === 'p2p' ? 'sfu' : 'p2p');
 export function readTopology(data, before = null) {
   const mode = readMode(data?.mode);
   if (!mode) return null;
-  const { migration, strategy, warm, reason } = data;
-  const movingTo = data.movingTo ?? data.moving_to;
-  const deadlineMs = data.deadlineMs ?? data.deadline_ms;
-  const iceServers = data.iceServers ?? data.ice_servers;
+  const { movingTo, deadlineMs, connectMs, migration, strategy, warm, reason } = data;
   return {
     mode,
     movingTo: readMode(movingTo),
@@ -45,7 +48,7 @@ export function readTopology(data, before = null) {
     deadlineMs: typeof deadlineMs === 'number' ? deadlineMs : DEADLINE,
     warm: warm === true,
     reason: typeof reason === 'string' ? reason : '',
-    iceServers: Array.isArray(iceServers) ? iceServers : (before?.iceServers ?? []),
+    connectMs: typeof connectMs === 'number' ? connectMs : (before?.connectMs ?? DEADLINE),
   };
 }
 
