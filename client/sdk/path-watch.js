@@ -1,6 +1,9 @@
 // Watches whether a new way is good enough to go over to it: what comes from everybody has to be there, and whole. Sound is,
-// when samples have been played from what came for a while and none of them had to be made up; a picture is at its first
-// frame, and goes over by itself then.
+// when samples have been played from what came for a while and none of them had to be made up, or no more than by the old way
+// meanwhile: a network, or a computer, that cannot do better is no reason to stay. A picture is at its first frame, and goes
+// over by itself then.
+
+import { otherThan } from './topology.js';
 
 /** @import {Environment} from './environment.js' */
 /** @import {Participant} from './participant.js' */
@@ -13,11 +16,10 @@ const WHOLE_FOR = 400;
 const PICTURES_WITHIN = 1000;
 
 /**
- * @typedef {object} Heard what was seen of a track's sound
- * @property {number} samples played in all
- * @property {number} made made up of these
- * @property {number} since when nothing has been made up
- * @property {boolean} grows
+ * @typedef {object} Heard a track's sound, since it is whole
+ * @property {number} samples played by the new way in all
+ * @property {{here: number, there: number}} made how many of these were made up, by the new way and by the old one
+ * @property {number} since when
  */
 
 export class PathWatch {
@@ -69,7 +71,9 @@ export class PathWatch {
     const receiver = track.receiverBy(this.#path);
     const entry = receiver && (await inbound(receiver));
     if (!entry) return false;
-    return track.kind === 'audio' ? this.#isWhole(track, entry) : this.#goesOver(track, entry);
+    if (track.kind === 'video') return this.#goesOver(track, entry);
+    const old = track.receiverBy(otherThan(this.#path));
+    return this.#isWhole(track, entry, old && (await inbound(old)));
   }
 
   /** @param {RemoteTrack} track @param {Record<string, any>} entry of the statistics */
@@ -79,22 +83,27 @@ export class PathWatch {
     return true;
   }
 
-  /** @param {RemoteTrack} track @param {Record<string, any>} entry of the statistics */
-  #isWhole(track, entry) {
+  /**
+   * @param {RemoteTrack} track
+   * @param {Record<string, any>} entry of the statistics of the new way
+   * @param {Record<string, any> | null} old of the old one
+   */
+  #isWhole(track, entry, old) {
     const now = this.#environment.now();
-    const { totalSamplesReceived, packetsReceived = 0, concealedSamples = 0, silentConcealedSamples = 0 } = entry;
+    const { totalSamplesReceived, packetsReceived = 0 } = entry;
     if (packetsReceived === 0) return false;
     // Old browsers tell no samples; there packets have to do, of which there are few while nobody speaks.
     const samples = totalSamplesReceived ?? packetsReceived;
-    const made = concealedSamples - silentConcealedSamples;
-    const before = this.#heard.get(track);
-    const isWhole = before !== undefined && made <= before.made && samples >= before.samples;
-    const since = isWhole ? before.since : now;
-    const grows = isWhole && (before.grows || samples > before.samples);
-    this.#heard.set(track, { samples, made, since, grows });
-    return grows && now - since >= WHOLE_FOR;
+    const made = { here: madeUp(entry), there: old ? madeUp(old) : 0 };
+    const first = this.#heard.get(track);
+    const isWhole = first !== undefined && made.here - first.made.here <= made.there - first.made.there;
+    if (!isWhole) this.#heard.set(track, { samples, made, since: now });
+    return isWhole && samples > first.samples && now - first.since >= WHOLE_FOR;
   }
 }
+
+/** Samples that were made up because nothing came; what is made up while nobody speaks is heard by nobody. @param {any} entry */
+const madeUp = ({ concealedSamples = 0, silentConcealedSamples = 0 }) => concealedSamples - silentConcealedSamples;
 
 /** @param {RTCRtpReceiver} receiver @returns {Promise<Record<string, any> | null>} */
 async function inbound(receiver) {

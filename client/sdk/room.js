@@ -670,7 +670,8 @@ export class Room extends Emitter {
     }
     // What goes straight is no track of the server's.
     for (const track of this.#publisher.tracks)
-      if (!news.permissions.publish.includes(track.source)) this.unpublish(track).catch((error) => this.#report(error));
+      if (!news.permissions.publish.includes(track.source))
+        this.unpublish(track).catch((error) => this.#report(error));
     this.localParticipant.changed();
     this.emit('permissions-changed', news);
   }
