@@ -1,13 +1,20 @@
 // The screen of a running call: header, banner, controls, and what the room's events change in them.
 
+import { keepScreenOn } from './appearance.js';
 import { ChatPanel } from './chat-panel.js';
 import { byId, dress, icon } from './dom.js';
+import { chooseReaction, followReactions, hasHandRaised, toggleHand } from './gestures.js';
+import { showMode, tellMode } from './mode-view.js';
 import { notify, notifyError } from './notices.js';
 import { PeoplePanel } from './people-panel.js';
 import { cameraEncoding, cameraOptions, loadPreferences, videoLimit } from './preferences.js';
 import { isPrivate, linkTo } from './room-link.js';
 import { SettingsPanel } from './settings-panel.js';
+import { listenForShortcuts, showShortcuts } from './shortcuts.js';
+import { play } from './sounds.js';
 import { TileGrid } from './tile-grid.js';
+import { VoiceControl, microphoneOptions } from './voice-control.js';
+import { t } from './words.js';
 import { StraitError, worstQuality } from '../sdk/strait.js';
 
 /** @import {Participant, Room} from '../sdk/strait.js' */
@@ -15,15 +22,22 @@ import { StraitError, worstQuality } from '../sdk/strait.js';
 const STATISTICS_EVERY = 2000;
 
 const LEFT_BECAUSE = {
-  'media-timeout': 'lost the connection',
-  'resume-timeout': 'lost the connection and did not come back',
-  'made-way': 'lost the connection and did not come back',
-  'duplicate-identity': 'joined from another window or device',
-  'handshake-failed': 'could not connect securely',
-  'fingerprint-mismatch': 'was refused: the connection could not be verified',
-  removed: 'was removed',
-  banned: 'was removed for good',
-  error: 'left after an error',
+  'media-timeout': '{name} lost the connection',
+  'resume-timeout': '{name} lost the connection and did not come back',
+  'made-way': '{name} lost the connection and did not come back',
+  'duplicate-identity': '{name} joined from another window or device',
+  'handshake-failed': '{name} could not connect securely',
+  'fingerprint-mismatch': '{name} was refused: the connection could not be verified',
+  removed: '{name} was removed',
+  banned: '{name} was removed for good',
+  error: '{name} left after an error',
+};
+
+const MUTED = {
+  microphone: 'A moderator has muted your microphone. You can turn it on again.',
+  camera: 'A moderator has muted your camera. You can turn it on again.',
+  screen: 'A moderator has muted your screen. You can turn it on again.',
+  'screen-audio': 'A moderator has muted your screen audio. You can turn it on again.',
 };
 
 /**
@@ -40,6 +54,10 @@ export class Call {
   #people;
   #chat;
   #settings;
+  #voice;
+  #letScreenGo = () => {};
+  /** Who has a hand up. @type {Set<Participant>} */
+  #hands = new Set();
   /** @type {(error: StraitError | null) => void} */
   #onEnd = () => {};
   /** What to undo at the end. */
@@ -57,7 +75,8 @@ export class Call {
     this.#tiles = new TileGrid(room);
     this.#people = new PeoplePanel(room);
     this.#chat = new ChatPanel(room, (unread) => this.#showUnread(unread));
-    this.#settings = new SettingsPanel(room);
+    this.#settings = new SettingsPanel(room, () => this.#voice.render());
+    this.#voice = new VoiceControl(room);
     this.#listen();
     this.#wireControls();
   }
@@ -76,6 +95,8 @@ export class Call {
     this.#updatePerson(this.#room.localParticipant);
     for (const participant of this.#room.participants.values()) this.#updatePerson(participant);
     this.#renderKnocking();
+    showMode(this.#room.topology);
+    this.#letScreenGo = keepScreenOn();
     byId('mute-button').focus();
     this.#statisticsTimer = window.setInterval(() => void this.#collectStatistics(), STATISTICS_EVERY);
     if (this.#room.state === 'disconnected') this.#onEnd(null);
@@ -83,6 +104,8 @@ export class Call {
 
   close() {
     this.#ending.abort();
+    this.#voice.close();
+    this.#letScreenGo();
     window.clearInterval(this.#statisticsTimer);
     this.#view.hidden = true;
     this.#showPanel(null);
@@ -112,12 +135,19 @@ export class Call {
     });
     this.#on('media-state', () => this.#renderState());
     this.#on('participant-joined', ({ participant }) => {
-      if (!this.#view.hidden && this.#room.state === 'connected') notify(`${participant.name} joined`);
+      if (!this.#view.hidden && this.#room.state === 'connected') {
+        notify(t('{name} joined', { name: participant.name }));
+        play('joined');
+      }
       this.#updatePerson(participant);
     });
     this.#on('participant-left', ({ participant, reason }) => {
-      const because = LEFT_BECAUSE[/** @type {keyof typeof LEFT_BECAUSE} */ (reason)] ?? 'left';
-      if (!this.#view.hidden && this.#room.state === 'connected') notify(`${participant.name} ${because}`);
+      const because = LEFT_BECAUSE[/** @type {keyof typeof LEFT_BECAUSE} */ (reason)] ?? '{name} left';
+      this.#hands.delete(participant);
+      if (!this.#view.hidden && this.#room.state === 'connected') {
+        notify(t(because, { name: participant.name }));
+        play('left');
+      }
       this.#updatePerson(participant);
     });
     for (const type of /** @type {const} */ ([
@@ -136,16 +166,20 @@ export class Call {
     this.#on('participant-changed', ({ participant }) => {
       if (participant.isLocal) this.#renderState();
     });
+    this.#on('topology', ({ topology, previous }) => {
+      showMode(topology);
+      if (!this.#view.hidden) tellMode(topology, previous);
+    });
     this.#on('draining', ({ draining }) =>
       notify(
-        draining
-          ? 'The server is about to be restarted. This call goes on, but nobody else can join it.'
-          : 'People can join this call again.',
+        t(
+          draining
+            ? 'The server is about to be restarted. This call goes on, but nobody else can join it.'
+            : 'People can join this call again.',
+        ),
       ),
     );
-    this.#on('muted-by-moderator', ({ track }) =>
-      notify(`A moderator has muted your ${track.source.replace('-', ' ')}. You can turn it on again.`),
-    );
+    this.#on('muted-by-moderator', ({ track }) => notify(t(MUTED[track.source])));
     this.#on('permissions-changed', ({ message }) => {
       notify(message, 9000);
       this.#people.rebuild();
@@ -153,12 +187,16 @@ export class Call {
     });
     this.#on('room-updated', ({ info }) => {
       const { locked, waitingRoom } = info;
-      const door = locked ? 'is locked now' : waitingRoom ? 'has a waiting room now' : 'is open now';
-      notify(`The room ${door}.`);
+      const door = locked
+        ? 'The room is locked now.'
+        : waitingRoom
+          ? 'The room has a waiting room now.'
+          : 'The room is open now.';
+      notify(t(door));
       this.#people.update();
     });
     this.#on('knocking', ({ person }) => {
-      notify(`${person.name} waits to be let in.`, 9000);
+      notify(t('{name} waits to be let in.', { name: person.name }), 9000);
       this.#people.update();
       this.#renderKnocking();
     });
@@ -175,6 +213,8 @@ export class Call {
       ['mute-button', () => this.#toggleMicrophone()],
       ['camera-button', () => this.#toggleCamera()],
       ['screen-button', () => this.#toggleScreen()],
+      ['hand-button', () => toggleHand(this.#room)],
+      ['reaction-button', () => chooseReaction(this.#room, byId('reaction-button'), notifyError)],
       ['people-button', () => this.#togglePanel('people')],
       ['stats-button', () => this.#toggleStatistics()],
       ['chat-button', () => this.#togglePanel('chat')],
@@ -191,13 +231,34 @@ export class Call {
       button.addEventListener('click', () => void this.#run(button, action), { signal });
     }
     document.addEventListener('keydown', (event) => event.key === 'Escape' && this.#closePanel(), { signal });
-    byId('copy-link').replaceChildren(icon('copy'), 'Copy link');
-    dress(byId('panel-close'), 'close', 'Close panel');
-    dress(byId('people-button'), 'people', 'People and volume');
-    dress(byId('stats-button'), 'statistics', 'Show detailed statistics');
-    dress(byId('chat-button'), 'chat', 'Chat');
-    dress(byId('settings-button'), 'settings', 'Devices and settings');
-    dress(byId('leave-button'), 'leave', 'Leave the call');
+    listenForShortcuts(this.#shortcuts, signal);
+    signal.addEventListener('abort', followReactions(this.#room));
+    byId('copy-link').replaceChildren(icon('copy'), t('Copy link'));
+    dress(byId('panel-close'), 'close', t('Close panel'));
+    dress(byId('people-button'), 'people', t('People and volume'));
+    dress(byId('stats-button'), 'statistics', t('Show detailed statistics'));
+    dress(byId('chat-button'), 'chat', t('Chat'));
+    dress(byId('settings-button'), 'settings', t('Devices and settings'));
+    dress(byId('reaction-button'), 'reaction', t('Reactions'));
+    dress(byId('leave-button'), 'leave', t('Leave the call'));
+  }
+
+  /** What has a key of its own: as if its button was pressed. */
+  get #shortcuts() {
+    const press = (/** @type {string} */ id) => () => {
+      if (!byId(id).hidden) byId(id).click();
+    };
+    const shortcuts = [
+      { key: 'm', what: 'Mute or unmute the microphone', act: press('mute-button') },
+      { key: 'v', what: 'Turn the camera on or off', act: press('camera-button') },
+      { key: 's', what: 'Share your screen, or stop sharing', act: press('screen-button') },
+      { key: 'h', what: 'Raise or lower your hand', act: press('hand-button') },
+      { key: 'r', what: 'Reactions', act: press('reaction-button') },
+      { key: 'c', what: 'Chat', act: press('chat-button') },
+      { key: 'p', what: 'People and volume', act: press('people-button') },
+      { key: '?', what: 'Show this list', act: () => showShortcuts(shortcuts) },
+    ];
+    return shortcuts;
   }
 
   /**
@@ -218,7 +279,7 @@ export class Call {
   }
 
   #toggleMicrophone() {
-    return this.#room.setMicrophone(!this.#isOn('microphone'), { deviceId: loadPreferences().microphone });
+    return this.#room.setMicrophone(!this.#isOn('microphone'), microphoneOptions());
   }
 
   #toggleCamera() {
@@ -238,8 +299,8 @@ export class Call {
 
   async #copyLink() {
     const link = linkTo(this.#room.roomId);
-    if (await copy(link)) notify('Link copied. Send it to the people you want to meet.');
-    else notify(`Copying is blocked here. Copy this yourself: ${link}`, 15_000);
+    if (await copy(link)) notify(t('Link copied. Send it to the people you want to meet.'));
+    else notify(t('Copying is blocked here. Copy this yourself: {link}', { link }), 15_000);
   }
 
   /** @param {Participant} participant */
@@ -247,12 +308,28 @@ export class Call {
     if (this.#view.hidden) return;
     this.#tiles.update(participant);
     this.#people.update();
+    this.#noteHand(participant);
     if (participant.isLocal) this.#renderControls();
+  }
+
+  /** @param {Participant} participant */
+  #noteHand(participant) {
+    const isRaised = hasHandRaised(participant);
+    if (isRaised === this.#hands.has(participant)) return;
+    if (isRaised) this.#hands.add(participant);
+    else this.#hands.delete(participant);
+    if (isRaised && !participant.isLocal) notify(t('{name} raises a hand', { name: participant.name }));
   }
 
   #renderControls() {
     // What one may not publish is not offered.
-    const { publish, sendData } = this.#room.permissions;
+    const { publish, sendData, updateOwnProfile } = this.#room.permissions;
+    const isRaised = hasHandRaised(this.#room.localParticipant);
+    byId('hand-button').hidden = updateOwnProfile === false;
+    byId('reaction-button').hidden = !sendData;
+    dress(byId('hand-button'), 'hand', t(isRaised ? 'Lower your hand' : 'Raise your hand'));
+    byId('hand-button').setAttribute('aria-pressed', String(isRaised));
+    this.#voice.render();
     byId('chat-button').hidden = !sendData;
     byId('mute-button').hidden = !publish.includes('microphone');
     byId('camera-button').hidden = !publish.includes('camera');
@@ -263,10 +340,10 @@ export class Call {
     dress(
       byId('mute-button'),
       microphone ? 'microphone' : 'microphone-off',
-      microphone ? 'Mute microphone' : 'Unmute microphone',
+      t(microphone ? 'Mute microphone' : 'Unmute microphone'),
     );
-    dress(byId('camera-button'), camera ? 'camera' : 'camera-off', camera ? 'Turn camera off' : 'Turn camera on');
-    dress(byId('screen-button'), screen ? 'screen-off' : 'screen', screen ? 'Stop sharing' : 'Share your screen');
+    dress(byId('camera-button'), camera ? 'camera' : 'camera-off', t(camera ? 'Turn camera off' : 'Turn camera on'));
+    dress(byId('screen-button'), screen ? 'screen-off' : 'screen', t(screen ? 'Stop sharing' : 'Share your screen'));
     byId('mute-button').setAttribute('aria-pressed', String(!microphone));
     byId('camera-button').setAttribute('aria-pressed', String(!camera));
     byId('screen-button').setAttribute('aria-pressed', String(screen));
@@ -289,7 +366,7 @@ export class Call {
             ? ['Connected', 'connected']
             : ['Connecting', 'connecting'];
     const chip = byId('connection-state');
-    chip.textContent = text ?? '';
+    chip.textContent = t(text ?? '');
     chip.dataset.state = shown;
     if (shown === 'connected') chip.dataset.testid = 'connected';
     else delete chip.dataset.testid;
@@ -297,8 +374,8 @@ export class Call {
     banner.hidden = !this.#wasConnected || shown !== 'reconnecting';
     banner.textContent =
       mediaBroken && state === 'connected'
-        ? 'Sound and picture are interrupted. They are being restored…'
-        : 'The connection to the server was lost. Reconnecting… You stay in the room.';
+        ? t('Sound and picture are interrupted. They are being restored…')
+        : t('The connection to the server was lost. Reconnecting… You stay in the room.');
   }
 
   /** @param {string} name */
@@ -329,7 +406,7 @@ export class Call {
     const panel = name === null ? undefined : panels[name];
     this.#openPanel = panel ? name : null;
     byId('panel').hidden = !panel;
-    byId('panel-title').textContent = panel?.title ?? '';
+    byId('panel-title').textContent = t(panel?.title ?? '');
     byId('panel-body').replaceChildren(...(panel ? [panel.element] : []));
     this.#chat.visible = name === 'chat';
     panel?.opened?.();
@@ -341,7 +418,7 @@ export class Call {
     const button = byId('people-button');
     const { size } = this.#room.knocking;
     button.querySelector('.badge')?.remove();
-    dress(button, 'people', size > 0 ? `People and volume, ${size} waiting` : 'People and volume');
+    dress(button, 'people', size > 0 ? t('People and volume, {size} waiting', { size }) : t('People and volume'));
     if (size > 0) addBadge(button, size);
   }
 
@@ -349,7 +426,7 @@ export class Call {
   #showUnread(unread) {
     const button = byId('chat-button');
     button.querySelector('.badge')?.remove();
-    dress(button, 'chat', unread > 0 ? `Chat, ${unread} unread` : 'Chat');
+    dress(button, 'chat', unread > 0 ? t('Chat, {unread} unread', { unread }) : t('Chat'));
     if (unread > 0) addBadge(button, unread);
   }
 

@@ -2,6 +2,7 @@
 
 import { dress, make } from './dom.js';
 import { notifyError } from './notices.js';
+import { t } from './words.js';
 import { StraitError } from '../sdk/strait.js';
 
 /** @import {Room} from '../sdk/strait.js' */
@@ -15,8 +16,8 @@ export class ChatPanel {
   #onUnread;
   #list = make('ol', { 'aria-live': 'polite', 'data-testid': 'chat-messages' });
   #input = make('input', {
-    'aria-label': 'Message',
-    placeholder: 'Message to everyone',
+    'aria-label': t('Message'),
+    placeholder: t('Message to everyone'),
     maxlength: String(LONGEST),
     autocomplete: 'off',
     'data-testid': 'chat-input',
@@ -33,7 +34,7 @@ export class ChatPanel {
     this.#room = room;
     this.#onUnread = onUnread;
     const send = make('button', { type: 'submit', class: 'primary', 'data-testid': 'chat-send' });
-    dress(send, 'send', 'Send');
+    dress(send, 'send', t('Send'));
     const form = make('form', {}, this.#input, send);
     form.addEventListener('submit', (event) => {
       event.preventDefault();
@@ -42,7 +43,8 @@ export class ChatPanel {
     this.element = make('div', { class: 'chat' }, this.#list, form);
     this.#stop = room.on('data', ({ detail: { topic, participant, payload } }) => {
       if (topic !== TOPIC || !isMessage(payload)) return;
-      this.#add(participant?.name ?? 'Somebody', payload.text);
+      if (!this.#visible && this.#unread === 0) this.#markNew();
+      this.#add(participant?.name ?? t('Somebody'), payload.text);
       if (!this.#visible) this.#onUnread(++this.#unread);
     });
   }
@@ -64,13 +66,20 @@ export class ChatPanel {
     this.#onUnread(0);
   }
 
+  /** Where what has not been read yet begins. */
+  #markNew() {
+    this.#list.querySelector('.new')?.remove();
+    this.#list.append(make('li', { class: 'new', role: 'separator', 'data-testid': 'chat-new' }, t('New messages')));
+  }
+
   async #send() {
     const text = this.#input.value.trim();
     if (text === '') return;
     try {
       await this.#room.sendData(TOPIC, { text });
       this.#input.value = '';
-      this.#add('You', text);
+      this.#list.querySelector('.new')?.remove();
+      this.#add(t('You'), text);
     } catch (error) {
       notifyError(StraitError.from(error));
     }

@@ -1,13 +1,26 @@
-// The selects for microphone, camera, speaker and picture, used before and in a call.
+// The selects for devices, pictures, when one is heard and how the page looks, used before and in a call.
 
 import { listDevices } from '../sdk/strait.js';
 import { make } from './dom.js';
-import { QUALITIES, RECEIVED, loadPreferences, savePreferences } from './preferences.js';
+import { keyName, pushKeyField } from './push-key.js';
+import {
+  QUALITIES,
+  RECEIVED,
+  SENSITIVITY,
+  SOUNDS,
+  THEMES,
+  TRANSMIT,
+  loadPreferences,
+  savePreferences,
+} from './preferences.js';
+import { VoiceGate } from '../sdk/strait.js';
+import { LANGUAGES, ownLanguage, t } from './words.js';
 
 const CODECS = { VP8: 'VP8', VP9: 'VP9', H264: 'H.264', AV1: 'AV1' };
 
 /**
- * @typedef {'microphone' | 'camera' | 'speaker' | 'quality' | 'received' | 'codec'} Field
+ * @typedef {'microphone' | 'camera' | 'speaker' | 'quality' | 'received' | 'codec' | 'transmit' | 'sensitivity' | 'pushKey'
+ *   | 'theme' | 'language' | 'sounds'} Field
  */
 
 /**
@@ -21,15 +34,15 @@ export async function showDeviceFields(container, { prefix, withCodec, onChange 
   const field = (field, label, choices) => {
     const id = `${prefix}-${field}`;
     const select = make('select', { id, 'data-testid': `${field}-select` });
-    for (const [value, text] of choices) select.append(new Option(text, value));
-    select.value = preferences[field];
+    for (const [value, text] of choices) select.append(new Option(t(text), value));
+    select.value = field === 'language' ? preferences.language || ownLanguage() : preferences[field];
     if (select.selectedIndex < 0) select.selectedIndex = 0;
     select.disabled = choices.length < 2;
     select.addEventListener('change', () => {
       savePreferences({ [field]: select.value });
       onChange(field);
     });
-    return make('div', {}, make('label', { for: id }, label), select);
+    return make('div', {}, make('label', { for: id }, t(label)), select);
   };
   const fields = [
     field('microphone', 'Microphone', named(microphones, 'Microphone')),
@@ -41,6 +54,28 @@ export async function showDeviceFields(container, { prefix, withCodec, onChange 
     field('received', 'Pictures received', labelled(RECEIVED)),
   );
   if (withCodec) fields.push(field('codec', 'Video codec', Object.entries(CODECS)));
+  if (VoiceGate.isSupported) {
+    const change = () => void showDeviceFields(container, { prefix, withCodec, onChange });
+    const transmit = field('transmit', 'When you are heard', labelled(TRANSMIT));
+    transmit.addEventListener('change', change);
+    fields.push(transmit);
+    if (preferences.transmit === 'voice')
+      fields.push(field('sensitivity', 'How sensitive it is to your voice', labelled(SENSITIVITY)));
+    if (preferences.transmit === 'push') {
+      fields.push(
+        pushKeyField(`${prefix}-pushKey`, keyName(preferences.pushKey), (pushKey) => {
+          savePreferences({ pushKey });
+          onChange('pushKey');
+          change();
+        }),
+      );
+    }
+  }
+  fields.push(
+    field('theme', 'Appearance', labelled(THEMES)),
+    field('language', 'Language', Object.entries(LANGUAGES)),
+    field('sounds', 'Sounds when people come and go', labelled(SOUNDS)),
+  );
   const focused = document.activeElement?.id;
   container.replaceChildren(...fields);
   if (focused) document.getElementById(focused)?.focus();
@@ -61,7 +96,7 @@ function labelled(choices) {
  */
 function named(devices, what) {
   const choices = devices.map(
-    ({ deviceId, label }, index) => /** @type {[string, string]} */ ([deviceId, label || `${what} ${index + 1}`]),
+    ({ deviceId, label }, index) => /** @type {[string, string]} */ ([deviceId, label || `${t(what)} ${index + 1}`]),
   );
   return choices.some(([id]) => id === 'default') ? choices : [['', 'System default'], ...choices];
 }

@@ -1,11 +1,15 @@
 // The screen before a call: name, room, and the devices with preview and level.
 
 import { LevelMeter, captureCamera, captureMicrophone, permissionState, StraitError } from '../sdk/strait.js';
+import { applyTheme } from './appearance.js';
 import { showDeviceFields } from './device-fields.js';
+import { makeDeviceTests } from './device-test.js';
 import { byId, dress } from './dom.js';
 import { errorText, notify } from './notices.js';
 import { cameraOptions, loadPreferences, savePreferences } from './preferences.js';
 import { isPrivate, isRoomId, parseRoom, roomOf } from './room-link.js';
+import { applyTransmit, microphoneOptions } from './voice-control.js';
+import { t } from './words.js';
 
 /** @typedef {'microphone' | 'camera'} Device */
 /** @typedef {{wanted: boolean, track: MediaStreamTrack | null, failure: StraitError | null, round: number}} DeviceState */
@@ -51,6 +55,7 @@ export class Lobby {
     window.addEventListener('hashchange', () => {
       if (!this.#view.hidden) this.#fillRoom();
     });
+    byId('lobby-tests').replaceChildren(makeDeviceTests(() => this.#devices.microphone.track));
     requestAnimationFrame(() => this.#showLevel());
   }
 
@@ -87,7 +92,7 @@ export class Lobby {
   #showName() {
     const known = this.#knownName();
     const text = byId('known-name');
-    text.textContent = `You join as ${known}.`;
+    text.textContent = t('You join as {name}.', { name: known });
     text.hidden = known === '';
     for (const element of [byId('name-label'), this.#name]) element.hidden = known !== '';
   }
@@ -100,13 +105,13 @@ export class Lobby {
     const room = create ? undefined : parseRoom(this.#room.value);
     const problem =
       name === ''
-        ? /** @type {const} */ ([this.#name, 'Enter your name, so that others know who you are.'])
+        ? /** @type {const} */ ([this.#name, t('Enter your name, so that others know who you are.')])
         : room === ''
-          ? /** @type {const} */ ([this.#room, 'Enter a room id or paste a link, or create a new room.'])
+          ? /** @type {const} */ ([this.#room, t('Enter a room id or paste a link, or create a new room.')])
           : room !== undefined && !isRoomId(room)
             ? /** @type {const} */ ([
                 this.#room,
-                'A room id has up to 64 letters, digits, “-”, “_” or “.”. Check what you pasted.',
+                t('A room id has up to 64 letters, digits, “-”, “_” or “.”. Check what you pasted.'),
               ])
             : null;
     this.#showError(problem?.[1] ?? null);
@@ -136,13 +141,23 @@ export class Lobby {
       const failure = /** @type {StraitError | null} */ (state.failure);
       if (!failure) continue;
       state.wanted = false;
-      if (failure.code === 'no-device') notify(`No ${device} was found: joining without it.`);
+      if (failure.code === 'no-device')
+        notify(
+          t(
+            device === 'camera'
+              ? 'No camera was found: joining without it.'
+              : 'No microphone was found: joining without it.',
+          ),
+        );
       else problems.push(failure);
     }
     this.#render();
     if (problems.length === 0) return true;
-    const without = problems.length > 1 ? 'without both' : 'without it';
-    this.#showError(`${problems.map(errorText).join(' ')} Or join ${without}: press the button again.`);
+    const without =
+      problems.length > 1
+        ? 'Or join without both: press the button again.'
+        : 'Or join without it: press the button again.';
+    this.#showError(`${problems.map(errorText).join(' ')} ${t(without)}`);
     return false;
   }
 
@@ -171,9 +186,7 @@ export class Lobby {
     const round = ++state.round;
     try {
       const track =
-        device === 'microphone'
-          ? await captureMicrophone({ deviceId: loadPreferences().microphone })
-          : await captureCamera(cameraOptions());
+        device === 'microphone' ? await captureMicrophone(microphoneOptions()) : await captureCamera(cameraOptions());
       if (round !== state.round || this.#view.hidden) return track.stop();
       state.track?.stop();
       state.track = track;
@@ -199,6 +212,10 @@ export class Lobby {
       withCodec: true,
       onChange: (field) => {
         if ((field === 'microphone' || field === 'camera') && this.#devices[field].wanted) void this.#open(field);
+        if (field === 'transmit' && applyTransmit() && this.#devices.microphone.track) void this.#open('microphone');
+        if (field === 'sensitivity') applyTransmit();
+        if (field === 'theme') applyTheme();
+        if (field === 'language') location.reload();
         if (field === 'quality' && this.#devices.camera.track) void this.#open('camera');
       },
     });
@@ -209,7 +226,7 @@ export class Lobby {
     for (const device of DEVICES) {
       const { wanted } = this.#devices[device];
       const button = byId(`lobby-${device}`);
-      dress(button, wanted ? device : `${device}-off`, wanted ? `Join without ${device}` : `Join with ${device}`);
+      dress(button, wanted ? device : `${device}-off`, t(JOIN_WITH[device][wanted ? 0 : 1]));
       button.setAttribute('aria-pressed', String(wanted));
       this.#renderStatus(device);
     }
@@ -228,10 +245,10 @@ export class Lobby {
     const hint = byId('preview-hint');
     hint.hidden = camera.track !== null;
     hint.textContent = !camera.wanted
-      ? 'Camera is off'
+      ? t('Camera is off')
       : camera.failure
-        ? camera.failure.message
-        : 'Allow the camera to see yourself here';
+        ? t(camera.failure.message)
+        : t('Allow the camera to see yourself here');
   }
 
   /** @param {Device} device */
@@ -240,9 +257,9 @@ export class Lobby {
     const status = byId(`${device}-status`);
     const state = track ? 'granted' : failure ? 'problem' : '';
     status.dataset.state = state;
-    if (track) status.textContent = 'Allowed ✓';
-    else if (failure) status.textContent = `${STATUS[failure.code] ?? 'Not available'}. ${failure.action}`;
-    else status.textContent = wanted ? 'Not asked yet' : 'Off';
+    if (track) status.textContent = t('Allowed ✓');
+    else if (failure) status.textContent = `${t(STATUS[failure.code] ?? 'Not available')}. ${t(failure.action)}`;
+    else status.textContent = t(wanted ? 'Not asked yet' : 'Off');
   }
 
   #showLevel() {
@@ -257,7 +274,7 @@ export class Lobby {
 
   /** Tells the person that they are to wait until somebody lets them in. @param {string} message */
   wait(message) {
-    byId('join-button').textContent = 'Waiting…';
+    byId('join-button').textContent = t('Waiting…');
     this.#showError(message);
   }
 
@@ -271,7 +288,7 @@ export class Lobby {
   #setBusy(busy) {
     this.#busy = busy;
     for (const button of this.#buttons) button.disabled = busy;
-    byId('join-button').textContent = busy ? 'Joining…' : 'Join room';
+    byId('join-button').textContent = t(busy ? 'Joining…' : 'Join room');
   }
 }
 
@@ -286,6 +303,12 @@ async function showWhetherOpen() {
     // Nothing is said while the server is not there; the call says it again.
   }
 }
+
+/** @type {Record<Device, [string, string]>} */
+const JOIN_WITH = {
+  microphone: ['Join without microphone', 'Join with microphone'],
+  camera: ['Join without camera', 'Join with camera'],
+};
 
 /** @type {Record<string, string>} */
 const STATUS = {

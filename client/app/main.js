@@ -1,5 +1,8 @@
 // The page: shows the lobby, makes a Room from what was chosen there, shows the call, and comes back when it ends.
 
+import { applyTheme } from './appearance.js';
+import { microphoneOptions } from './voice-control.js';
+import { loadWords, ownLanguage } from './words.js';
 import { Room, StraitError, audioContext, captureCamera, captureMicrophone } from '../sdk/strait.js';
 import { Call } from './call.js';
 import { loadIcons } from './dom.js';
@@ -8,6 +11,9 @@ import { cameraEncoding, cameraOptions, loadPreferences } from './preferences.js
 import { linkTo, nameIn, tokenOf } from './room-link.js';
 
 /** @import {JoinChoice} from './lobby.js' */
+
+applyTheme();
+await loadWords(loadPreferences().language || ownLanguage());
 
 // Without them the buttons still have their names.
 loadIcons().catch(() => {});
@@ -28,7 +34,7 @@ async function join({ name, room: roomId, microphone, camera }) {
   // For a look at the call from the browser's console.
   Object.assign(window, { strait: room });
   if (microphone) {
-    const recapture = () => captureMicrophone({ deviceId: loadPreferences().microphone });
+    const recapture = () => captureMicrophone(microphoneOptions());
     await room.publish(microphone, { source: 'microphone', recapture });
   }
   if (camera) {

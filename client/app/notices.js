@@ -1,6 +1,7 @@
 // Short messages that come and go: who joined, what was copied, what went wrong. Screen readers hear them too.
 
 import { byId, make } from './dom.js';
+import { t } from './words.js';
 
 const SHOWN_FOR = 5000;
 const SHOWN_AT_ONCE = 3;
@@ -24,5 +25,5 @@ export function notifyError(error) {
 
 /** @param {{message: string, action: string}} error */
 export function errorText({ message, action }) {
-  return `${message} ${action}`;
+  return `${t(message)} ${t(action)}`;
 }

@@ -3,6 +3,7 @@
 import { RemoteTrack } from '../sdk/strait.js';
 import { icon, make } from './dom.js';
 import { notify, notifyError } from './notices.js';
+import { t } from './words.js';
 
 /** @import {Participant, Room} from '../sdk/strait.js' */
 /** @import {ExperienceStats} from '../sdk/experience.js' */
@@ -101,7 +102,10 @@ export class PeoplePanel {
     this.#connection.hidden = !statistics;
     if (statistics)
       this.#connection.replaceChildren(
-        table('Connection to the server', connectionRows(statistics.connection)),
+        table(
+          t(this.#room.topology?.mode === 'p2p' ? 'Connections to the others' : 'Connection to the server'),
+          connectionRows(statistics.connection),
+        ),
         table('This call', experienceRows(statistics.experience)),
       );
     for (const [{ participantId }, row] of this.#rows) {
@@ -141,11 +145,16 @@ function makeRow(room, participant) {
 
 /** @param {Participant} participant */
 function volumeSlider(participant) {
-  const slider = make('input', { type: 'range', min: '0', max: '1', step: '0.05', 'data-testid': 'volume' });
+  const slider = make('input', { type: 'range', min: '0', max: '2', step: '0.05', 'data-testid': 'volume' });
   slider.value = String(participant.volume);
-  slider.setAttribute('aria-label', `Volume of ${participant.name}`);
+  slider.setAttribute('aria-label', t('Volume of {name}', { name: participant.name }));
   slider.addEventListener('input', () => (participant.volume = Number(slider.value)));
-  return make('div', { class: 'volume' }, make('span', { class: 'hint', 'aria-hidden': 'true' }, 'Volume'), slider);
+  return make(
+    'div',
+    { class: 'volume' },
+    make('span', { class: 'hint', 'aria-hidden': 'true' }, t('Volume')),
+    slider,
+  );
 }
 
 /**
@@ -160,7 +169,7 @@ function pinBox(participant) {
       if (track instanceof RemoteTrack) track.setPinned(box.checked).catch(() => (box.checked = track.pinned));
     }
   });
-  return make('label', { class: 'hint' }, box, ' Keep on screen');
+  return make('label', { class: 'hint' }, box, ` ${t('Keep on screen')}`);
 }
 
 /**

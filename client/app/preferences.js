@@ -1,4 +1,8 @@
-// What the page remembers in this browser: the name, the devices, how pictures are sent.
+// What the page remembers in this browser: the name, the devices, how pictures are sent, when one is heard, how it looks.
+
+/** @import {Sensitivity} from '../sdk/voice-detector.js' */
+/** @import {VoiceMode} from '../sdk/voice-gate.js' */
+/** @import {Language} from './words.js' */
 
 /**
  * @typedef {object} Preferences
@@ -9,6 +13,12 @@
  * @property {'low' | 'standard' | 'high'} quality
  * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} codec
  * @property {'all' | 'small' | 'none'} received pictures of others
+ * @property {VoiceMode} transmit when one is heard
+ * @property {Sensitivity} sensitivity how soft a voice may be to be heard, where that is when one is
+ * @property {string} pushKey which key is held to be heard, as `KeyboardEvent.code`
+ * @property {'system' | 'light' | 'dark' | 'contrast'} theme
+ * @property {Language | ''} language empty: as the browser wants it
+ * @property {'on' | 'off'} sounds when people come and go
  */
 
 const KEY = 'strait.preferences';
@@ -22,6 +32,12 @@ const DEFAULTS = {
   quality: 'high',
   codec: 'VP8',
   received: 'all',
+  transmit: 'always',
+  sensitivity: 'medium',
+  pushKey: 'Space',
+  theme: 'system',
+  language: '',
+  sounds: 'on',
 };
 
 export const QUALITIES = {
@@ -39,6 +55,27 @@ export const RECEIVED = {
   },
   none: { label: 'None: sound only', limit: { off: true } },
 };
+
+export const TRANSMIT = {
+  always: { label: 'Always on' },
+  voice: { label: 'When I speak' },
+  push: { label: 'While I hold a key (push to talk)' },
+};
+
+export const SENSITIVITY = {
+  low: { label: 'Low: loud voices only' },
+  medium: { label: 'Medium' },
+  high: { label: 'High: soft voices, too' },
+};
+
+export const THEMES = {
+  system: { label: 'As the system has it' },
+  light: { label: 'Light' },
+  dark: { label: 'Dark' },
+  contrast: { label: 'High contrast' },
+};
+
+export const SOUNDS = { on: { label: 'On' }, off: { label: 'Off' } };
 
 /** @returns {Preferences} */
 export function loadPreferences() {

@@ -1,9 +1,12 @@
 // Devices during a call: a change takes effect at once.
 
+import { applyTheme } from './appearance.js';
 import { showDeviceFields } from './device-fields.js';
 import { make } from './dom.js';
-import { notifyError } from './notices.js';
+import { notify, notifyError } from './notices.js';
 import { cameraEncoding, cameraOptions, loadPreferences, videoLimit } from './preferences.js';
+import { applyTransmit, microphoneOptions } from './voice-control.js';
+import { t } from './words.js';
 import { LocalTrack, StraitError } from '../sdk/strait.js';
 
 /** @import {Room} from '../sdk/strait.js' */
@@ -14,9 +17,15 @@ export class SettingsPanel {
   element = make('div', { class: 'fields', 'data-testid': 'settings-panel' });
   #room;
 
-  /** @param {Room} room */
-  constructor(room) {
+  #onVoice;
+
+  /**
+   * @param {Room} room
+   * @param {() => void} onVoice when one is heard is another matter now
+   */
+  constructor(room, onVoice) {
     this.#room = room;
+    this.#onVoice = onVoice;
   }
 
   opened() {
@@ -34,9 +43,14 @@ export class SettingsPanel {
 
   /** @param {Field} field */
   async #apply(field) {
-    const { microphone, speaker } = loadPreferences();
+    const { speaker } = loadPreferences();
     try {
-      if (field === 'microphone') await this.#room.switchDevice('microphone', { deviceId: microphone });
+      const mustCapture = field === 'transmit' && applyTransmit();
+      if (field === 'microphone' || mustCapture) await this.#room.switchDevice('microphone', microphoneOptions());
+      if (field === 'sensitivity') applyTransmit();
+      if (field === 'transmit' || field === 'pushKey') this.#onVoice();
+      if (field === 'theme') applyTheme();
+      if (field === 'language') notify(t('The language changes when the page is opened the next time.'));
       if (field === 'camera' || field === 'quality') await this.#room.switchDevice('camera', cameraOptions());
       if (field === 'quality') await this.#localCamera?.setEncoding(cameraEncoding());
       if (field === 'received') this.#room.limitVideo(videoLimit());

@@ -2,6 +2,7 @@
 
 import { byId, make, mark } from './dom.js';
 import { Tile } from './tile.js';
+import { t } from './words.js';
 
 /** @import {Participant, Room} from '../sdk/strait.js' */
 /** @import {TileSource} from './tile.js' */
@@ -19,7 +20,7 @@ export class TileGrid {
   #room;
   /** @type {Map<string, Tile>} */
   #tiles = new Map();
-  #lonely = make('p', { class: 'lonely' }, 'Nobody else is here yet. Copy the link above and send it to someone.');
+  #lonely = make('p', { class: 'lonely' }, t('Nobody else is here yet. Copy the link above and send it to someone.'));
   #resize = new ResizeObserver(() => this.#layOut());
 
   /** @param {Room} room */

@@ -2,6 +2,8 @@
 
 import { RemoteTrack, followTile } from '../sdk/strait.js';
 import { icon, make, mark } from './dom.js';
+import { hasHandRaised } from './gestures.js';
+import { t } from './words.js';
 
 /** @import {Participant, Track} from '../sdk/strait.js' */
 
@@ -16,6 +18,7 @@ export class Tile {
   #levelBar;
   #level;
   #badge;
+  #hand;
   #quality;
   /** @type {Track | null} */
   #attached = null;
@@ -32,10 +35,11 @@ export class Tile {
     this.#initials = make('div', { class: 'avatar-initials', 'aria-hidden': 'true' });
     this.#avatarMessage = make('p', { class: 'avatar-message', 'data-testid': 'tile-message' });
     this.#name = make('span');
-    this.#mutedIcon = make('b', { role: 'img', 'aria-label': 'microphone muted', 'data-testid': 'muted-mark' });
+    this.#mutedIcon = make('b', { role: 'img', 'aria-label': t('microphone muted'), 'data-testid': 'muted-mark' });
     this.#mutedIcon.append(icon('microphone-off'));
     this.#levelBar = make('i');
     this.#level = make('div', { class: 'level', 'aria-hidden': 'true' }, this.#levelBar);
+    this.#hand = make('div', { class: 'hand', role: 'img', hidden: '', 'data-testid': 'tile-hand' }, '✋');
     this.#badge = make('div', { class: 'tile-badge', hidden: '', 'data-testid': 'tile-badge' });
     this.#quality = make('div', { class: 'quality', hidden: '', 'data-testid': 'tile-quality' });
     this.element = make(
@@ -48,6 +52,7 @@ export class Tile {
         { class: 'tile-footer' },
         make('div', { class: 'tile-name' }, this.#mutedIcon, this.#name, this.#level),
       ),
+      this.#hand,
       this.#badge,
       this.#quality,
     );
@@ -58,8 +63,9 @@ export class Tile {
     const { participant, source } = this;
     const track = participant.track(source);
     const microphone = participant.track('microphone');
-    const own = participant.isLocal ? ' (you)' : '';
-    const title = source === 'screen' ? `${participant.name}’s screen${own}` : `${participant.name}${own}`;
+    const own = participant.isLocal ? t(' (you)') : '';
+    const title =
+      source === 'screen' ? `${t('{name}’s screen', { name: participant.name })}${own}` : `${participant.name}${own}`;
     this.element.dataset.testid = `tile-${participant.participantId}${source === 'screen' ? '-screen' : ''}`;
     this.element.setAttribute('aria-label', title);
     this.#name.textContent = title;
@@ -79,9 +85,11 @@ export class Tile {
     this.#mutedIcon.hidden = source === 'screen' || !silent;
     this.#level.hidden = source === 'screen' || silent;
     this.#avatarMessage.textContent = messageFor(track, microphone);
+    this.#hand.hidden = source === 'screen' || !hasHandRaised(participant);
+    this.#hand.setAttribute('aria-label', t('{name} raises a hand', { name: participant.name }));
     const away = participant.state === 'reconnecting';
     this.#badge.hidden = !away && !participant.mediaLost;
-    this.#badge.textContent = away ? 'Reconnecting…' : 'Sound and picture interrupted';
+    this.#badge.textContent = t(away ? 'Reconnecting…' : 'Sound and picture interrupted');
   }
 
   updateLevel() {
@@ -92,7 +100,7 @@ export class Tile {
   setQuality(quality) {
     this.#quality.hidden = quality !== 'medium' && quality !== 'poor';
     this.#quality.dataset.quality = quality;
-    this.#quality.textContent = quality === 'poor' ? 'Poor connection' : 'Medium connection';
+    this.#quality.textContent = t(quality === 'poor' ? 'Poor connection' : 'Medium connection');
   }
 
   remove() {
@@ -131,14 +139,14 @@ function messageFor(picture, microphone) {
       problems.push(`Waiting to ${verb} this: ${waitingReason(track.reason)}.`);
   }
   if (picture instanceof RemoteTrack && picture.switchedOff && !picture.muted)
-    problems.push('You receive sound only. Pictures can be switched on in the settings.');
+    problems.push(t('You receive sound only. Pictures can be switched on in the settings.'));
   else if (picture instanceof RemoteTrack && picture.pausedForBandwidth && !picture.muted)
-    problems.push('Your network is too slow for this picture just now. It comes back by itself.');
+    problems.push(t('Your network is too slow for this picture just now. It comes back by itself.'));
   if (picture instanceof RemoteTrack && picture.pausedForLoad && !picture.muted)
-    problems.push('The server has no time for this picture just now. It comes back by itself.');
+    problems.push(t('The server has no time for this picture just now. It comes back by itself.'));
   if (problems.length > 0) return problems.join(' ');
   return picture instanceof RemoteTrack && !picture.muted && picture.status !== 'unsubscribed'
-    ? 'Picture is on its way…'
+    ? t('Picture is on its way…')
     : '';
 }
 

@@ -2,9 +2,12 @@
 
 import { StraitError } from './errors.js';
 
+/** @import {VoiceGate} from './voice-gate.js' */
+
 /**
  * @typedef {object} MicrophoneOptions
  * @property {string} [deviceId]
+ * @property {VoiceGate} [gate] when it is heard; left out: always
  *
  * @typedef {object} CameraOptions
  * @property {string} [deviceId]
@@ -22,10 +25,11 @@ import { StraitError } from './errors.js';
  */
 
 /** @param {MicrophoneOptions} [options] */
-export async function captureMicrophone({ deviceId } = {}) {
+export async function captureMicrophone({ deviceId, gate } = {}) {
   const constraints = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
   const stream = await capture('microphone', deviceId, (device) => ({ audio: { ...constraints, ...device } }));
-  return /** @type {MediaStreamTrack} */ (stream.getAudioTracks()[0]);
+  const track = /** @type {MediaStreamTrack} */ (stream.getAudioTracks()[0]);
+  return gate ? gate.through(track) : track;
 }
 
 /** @param {CameraOptions} [options] */

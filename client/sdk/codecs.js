@@ -51,3 +51,16 @@ export function preferCodecs(transceiver, kind, choice) {
       : audioCodecs(capabilities.codecs, choice.red);
   transceiver.setCodecPreferences(codecs);
 }
+
+/**
+ * Puts the chosen codec first and keeps the others, for the other side may have chosen another one.
+ * @param {RTCRtpTransceiver} transceiver of video
+ * @param {string} chosen
+ */
+export function videoCodecsFirst(transceiver, chosen) {
+  const capabilities = globalThis.RTCRtpReceiver?.getCapabilities?.('video');
+  if (!capabilities || typeof transceiver.setCodecPreferences !== 'function') return;
+  const isChosen = (/** @type {{mimeType: string}} */ codec) => nameOf(codec) === chosen.toLowerCase();
+  const { codecs } = capabilities;
+  transceiver.setCodecPreferences([...codecs.filter(isChosen), ...codecs.filter((codec) => !isChosen(codec))]);
+}

@@ -34,8 +34,15 @@ import { Track } from './track.js';
  */
 
 export class LocalTrack extends Track {
-  /** @type {RTCRtpSender | null} */
+  /** What sends it to the server. @type {RTCRtpSender | null} */
   sender = null;
+  /** What sends it straight to others, and the most bits per second of each; `null`: as the options say.
+   * @type {Map<RTCRtpSender, number | null>} */
+  #straight = new Map();
+  /** Whether the server is sent nothing although it is published there: the call goes straight. */
+  #isHeld = false;
+  /** Its name among what goes straight. */
+  meshId = newId();
   #options;
   #handlers;
   #stopped = false;
@@ -170,24 +177,76 @@ export class LocalTrack extends Track {
   }
 
   async #setParameters() {
-    const parameters = this.sender?.getParameters();
-    // Old versions of Firefox tell no encodings of a sender that was given none.
-    if (!parameters?.encodings) return;
-    const wanted = this.encodings('');
-    for (const [index, present] of parameters.encodings.entries()) {
-      const encoding = present.rid ? wanted.find(({ rid }) => rid === present.rid) : wanted[index];
-      if (!encoding) continue;
-      delete present.maxBitrate;
-      delete present.maxFramerate;
-      delete present.scaleResolutionDownBy;
-      Object.assign(present, encoding);
-    }
-    await this.sender?.setParameters(parameters);
+    if (this.sender) await setEncodings(this.sender, this.encodings(''));
+    for (const [sender, cap] of this.#straight) await setEncodings(sender, [this.#straightEncoding(cap)]);
   }
 
-  /** What the sender sends. */
+  /** @param {number | null} cap bits per second @returns {RTCRtpEncodingParameters} */
+  #straightEncoding(cap) {
+    const { maxBitrate, maxFramerate, scaleResolutionDownBy = 1 } = this.#options;
+    const limits = [maxBitrate, cap ?? undefined].filter((limit) => limit !== undefined);
+    return {
+      ...(limits.length > 0 && { maxBitrate: Math.min(...limits) }),
+      ...(maxFramerate !== undefined && { maxFramerate }),
+      ...(scaleResolutionDownBy !== 1 && { scaleResolutionDownBy }),
+    };
+  }
+
+  /**
+   * Sends it straight to somebody, too.
+   * @param {RTCRtpSender} sender
+   * @param {number | null} cap bits per second; `null`: as the options say
+   */
+  addSender(sender, cap) {
+    this.#straight.set(sender, cap);
+    return this.#enqueue(async () => {
+      if (!this.#straight.has(sender)) return;
+      await sender.replaceTrack(this.#heard);
+      await setEncodings(sender, [this.#straightEncoding(this.#straight.get(sender) ?? null)]);
+    });
+  }
+
+  /** @param {RTCRtpSender} sender @returns {boolean} whether it was sent there */
+  removeSender(sender) {
+    return this.#straight.delete(sender);
+  }
+
+  /**
+   * Changes what may go to somebody straight.
+   * @param {RTCRtpSender} sender
+   * @param {number | null} cap bits per second
+   */
+  async cap(sender, cap) {
+    const before = this.#straight.get(sender);
+    if (before === undefined || before === cap) return;
+    this.#straight.set(sender, cap);
+    await this.applyEncoding();
+  }
+
+  /** Sends nothing to the server, or does so again, whatever goes straight. @param {boolean} isHeld */
+  hold(isHeld) {
+    if (isHeld === this.#isHeld) return Promise.resolve();
+    this.#isHeld = isHeld;
+    return this.#enqueue(async () => {
+      await this.sender?.replaceTrack(this.outgoing);
+    });
+  }
+
+  /** What the sender to the server sends. */
   get outgoing() {
+    return this.#isHeld ? null : this.#heard;
+  }
+
+  get #heard() {
     return this.muted ? null : this.mediaStreamTrack;
+  }
+
+  /** All that send it send what is to be sent now. */
+  async #replaceAll() {
+    const { outgoing } = this;
+    const heard = this.#heard;
+    const sending = [...this.#straight.keys()].map((sender) => sender.replaceTrack(heard));
+    await Promise.all([this.sender?.replaceTrack(outgoing), ...sending]);
   }
 
   /** @param {boolean} muted */
@@ -197,7 +256,7 @@ export class LocalTrack extends Track {
       if (muted) {
         this.muted = true;
         this.#handlers.onMuted(this);
-        await this.sender?.replaceTrack(null);
+        await this.#replaceAll();
         if (this.kind === 'video' && this.#options.recapture) this.mediaStreamTrack?.stop();
       } else {
         if (this.mediaStreamTrack?.readyState !== 'live' && this.#options.recapture) {
@@ -205,7 +264,7 @@ export class LocalTrack extends Track {
         }
         if (this.#stopped) return this.stop();
         this.muted = false;
-        await this.sender?.replaceTrack(this.mediaStreamTrack);
+        await this.#replaceAll();
         this.#handlers.onMuted(this);
       }
       this.changed();
@@ -223,7 +282,7 @@ export class LocalTrack extends Track {
       const owned = this.#options.recapture !== undefined;
       if (recapture) this.#options = { ...this.#options, recapture };
       this.#use(mediaStreamTrack);
-      await this.sender?.replaceTrack(this.outgoing);
+      await this.#replaceAll();
       if (owned && before !== mediaStreamTrack) before?.stop();
       this.changed();
     });
@@ -282,3 +341,26 @@ export class LocalTrack extends Track {
     return done;
   }
 }
+
+/** @param {RTCRtpSender} sender @param {RTCRtpEncodingParameters[]} wanted by rid, or in order */
+async function setEncodings(sender, wanted) {
+  const parameters = sender.getParameters();
+  // Old versions of Firefox tell no encodings of a sender that was given none.
+  if (!parameters?.encodings) return;
+  for (const [index, present] of parameters.encodings.entries()) {
+    const encoding = present.rid ? wanted.find(({ rid }) => rid === present.rid) : wanted[index];
+    if (!encoding) continue;
+    delete present.maxBitrate;
+    delete present.maxFramerate;
+    delete present.scaleResolutionDownBy;
+    Object.assign(present, encoding);
+  }
+  await sender.setParameters(parameters);
+}
+
+/** A name that no other track has. */
+const newId = () => {
+  // `randomUUID` is for secure pages alone.
+  const bytes = globalThis.crypto.getRandomValues(new Uint8Array(12));
+  return `s-${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+};

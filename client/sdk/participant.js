@@ -11,6 +11,8 @@ import { Emitter } from './emitter.js';
  * @property {{participant: Participant}} volume
  */
 
+const LOUDEST = 2;
+
 /** @extends {Emitter<ParticipantEvents>} */
 export class Participant extends Emitter {
   /** @type {Set<Track>} */
@@ -54,13 +56,13 @@ export class Participant extends Emitter {
     return null;
   }
 
-  /** How loud this participant is played here, 0 to 1. */
+  /** How loud this participant is played here: 1 is as loud as it comes, 2 (the most) twice that. */
   get volume() {
     return this.#volume;
   }
 
   set volume(volume) {
-    this.#volume = Math.min(1, Math.max(0, volume));
+    this.#volume = Math.min(LOUDEST, Math.max(0, volume));
     this.emit('volume', { participant: this });
   }
 

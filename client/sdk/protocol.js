@@ -17,6 +17,11 @@ export const PROTOCOL_VERSION = 1;
  * @property {Source} source
  * @property {boolean} muted
  *
+ * @typedef {object} MeshTrack what somebody sends straight
+ * @property {string} id
+ * @property {Source} source
+ * @property {boolean} muted
+ *
  * @typedef {'moderator' | 'speaker' | 'listener'} Role what somebody is, by what they may do
  *
  * @typedef {object} Profile
@@ -31,6 +36,7 @@ export const PROTOCOL_VERSION = 1;
  * @property {ParticipantState} state
  * @property {boolean} [mediaLost] nothing has come on their media path for some seconds
  * @property {TrackInfo[]} tracks
+ * @property {MeshTrack[]} [meshTracks] what they send straight
  *
  * @typedef {ParticipantPart & Profile} ParticipantInfo
  *
@@ -130,6 +136,7 @@ export const PROTOCOL_VERSION = 1;
  * @property {Permissions} permissions
  * @property {ParticipantInfo[]} participants
  * @property {string} server
+ * @property {object} [topology] where calls may go straight: see topology.js
  *
  * @typedef {JoinedPart & Profile} Joined
  *

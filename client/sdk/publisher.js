@@ -1,4 +1,5 @@
-// One's own tracks: publishing, muting, devices and the screen, over whichever media connection there is now.
+// One's own tracks: publishing, muting, devices and the screen, by
+// every way that there is now. Each track has one owner here, and as many that send it as there are ways.
 
 import { captureCamera, captureMicrophone, captureScreen } from './capture.js';
 import { StraitError, hasLeft } from './errors.js';
@@ -6,13 +7,19 @@ import { LocalTrack } from './local-track.js';
 
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {PublishOptions} from './local-track.js' */
-/** @import {MediaConnection} from './media.js' */
 /** @import {Participant} from './participant.js' */
 /** @import {PublicationInfo, Source} from './protocol.js' */
 
 /** @typedef {Omit<PublishOptions, 'source' | 'recapture' | 'muted'>} DeviceEncoding */
 
 /**
+ * @typedef {object} Way one of those by which tracks go out; both may be there at once
+ * @property {(track: LocalTrack) => Promise<void>} publish
+ * @property {(track: LocalTrack) => Promise<void>} unpublish
+ * @property {(track: LocalTrack) => Promise<void>} withdraw of a track that another way did not take
+ * @property {() => Promise<void>} renegotiate a track's encodings have changed
+ * @property {() => void} [muted] a track was muted or unmuted
+ *
  * @typedef {object} PublisherHost
  * @property {(type: string, data: object) => Promise<unknown>} request
  * @property {(track: LocalTrack) => void} onAdded
@@ -24,8 +31,8 @@ export class Publisher {
   #participant;
   #host;
   #released = false;
-  /** @type {MediaConnection | null} */
-  media = null;
+  /** @type {Way[]} */
+  #ways = [];
 
   /**
    * @param {Participant} participant
@@ -34,6 +41,11 @@ export class Publisher {
   constructor(participant, host) {
     this.#participant = participant;
     this.#host = host;
+  }
+
+  /** The ways by which tracks go out; whether one is open is its own business. @param {Way[]} ways */
+  set ways(ways) {
+    this.#ways = ways;
   }
 
   /** @returns {LocalTrack[]} */
@@ -57,16 +69,11 @@ export class Publisher {
     this.#participant.tracks.add(track);
     this.#host.onAdded(track);
     this.#participant.changed();
-    const { media } = this;
-    if (!media) return track;
     try {
-      await media.add(track);
-      await media.negotiate();
+      await Promise.all(this.#ways.map((way) => way.publish(track)));
     } catch (error) {
-      // The connection that comes next publishes it.
-      if (StraitError.from(error).code === 'connection-lost') return track;
       this.#forget(track);
-      await media.remove(track);
+      await Promise.all(this.#ways.map((way) => way.withdraw(track)));
       throw error;
     }
     return track;
@@ -77,17 +84,14 @@ export class Publisher {
    * @param {string} trackId
    */
   async endByModerator(trackId) {
-    const track = this.tracks.find((own) => own.trackId === trackId);
+    const track = this.#find(trackId);
     if (track) await this.unpublish(track);
   }
 
   /** @param {LocalTrack} track */
   async unpublish(track) {
     this.#forget(track);
-    const { media } = this;
-    if (!media) return;
-    await media.remove(track);
-    await media.negotiate();
+    await Promise.all(this.#ways.map((way) => way.unpublish(track)));
   }
 
   /**
@@ -119,7 +123,7 @@ export class Publisher {
       const before = JSON.stringify(track.declared);
       await track.replace(await recapture(), recapture);
       // The server knows the encodings by their sizes.
-      if (JSON.stringify(track.declared) !== before) await this.media?.negotiate();
+      if (JSON.stringify(track.declared) !== before) await Promise.all(this.#ways.map((way) => way.renegotiate()));
     }
   }
 
@@ -195,8 +199,14 @@ export class Publisher {
     else if (enabled) await this.publish(await recapture(), { ...encoding, source, recapture });
   }
 
+  /** @param {string} trackId by which the server knows it, or by which it goes straight */
+  #find(trackId) {
+    return this.tracks.find((own) => own.trackId === trackId || own.meshId === trackId);
+  }
+
   /** @param {LocalTrack} track */
   #sendMuted(track) {
+    for (const way of this.#ways) way.muted?.();
     if (track.trackId === null) return;
     // What is lost with a broken connection is put right by the snapshot of the resume.
     this.#host.request('mute', { trackId: track.trackId, muted: track.muted }).catch((error) => {
@@ -210,7 +220,7 @@ export class Publisher {
    * @returns {LocalTrack | null} `null` if there is no such track
    */
   muteByModerator(trackId) {
-    const track = this.tracks.find((own) => own.trackId === trackId);
+    const track = this.#find(trackId);
     if (!track) return null;
     track.setMuted(true).catch((error) => this.#host.onError(error));
     return track;

@@ -1,6 +1,6 @@
 // A room as an application sees it: join, publish, listen to events, leave. It ties together the session
-// (signalling), the media connection, the roster of participants, the publisher of one's own tracks and the
-// playing of sound.
+// (signalling), the two ways by which media travels and what moves the call between them, the roster of participants, the
+// publisher of one's own tracks and the playing of sound.
 
 import { AudioPlayer } from './audio-player.js';
 import { Emitter } from './emitter.js';
@@ -10,23 +10,28 @@ import { bytesOf, tooLarge } from './data-channels.js';
 import { browserEnvironment } from './environment.js';
 import { StraitError } from './errors.js';
 import { LevelTracker } from './levels.js';
-import { MediaConnection } from './media.js';
+import { MeshManager } from './mesh-manager.js';
+import { ModeController } from './mode-controller.js';
 import { Participant } from './participant.js';
 import { Publisher } from './publisher.js';
 import { Roster } from './roster.js';
 import { Session } from './session.js';
-import { StatsCollector } from './stats.js';
+import { SfuManager } from './sfu-manager.js';
+import { CallStats } from './call-stats.js';
+import { StraightSpeakers } from './straight-speakers.js';
+import { becomesStraight, isStraight } from './topology.js';
 import { Wishes, limited } from './wishes.js';
 
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {Message} from './data-channels.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack, PublishOptions} from './local-track.js' */
-/** @import {Joined, Knocking, Layer, Permissions, PermissionsChanged} from './protocol.js' */
+/** @import {Joined, Knocking, Layer, MeshTrack, Permissions, PermissionsChanged} from './protocol.js' */
 /** @import {QualityNews, Resumed, RoomInfo, Speakers} from './protocol.js' */
 /** @import {DeviceEncoding} from './publisher.js' */
 /** @import {JoinRequest, RoomState} from './session.js' */
-/** @import {Owner, RoomStats} from './stats.js' */
+/** @import {RoomStats} from './stats.js' */
+/** @import {Mode, Strategy} from './topology.js' */
 /** @import {RemoteTrack, Track} from './track.js' */
 /** @import {VideoLimit} from './wishes.js' */
 
@@ -44,14 +49,27 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {boolean} [dtx] send next to nothing while a microphone is silent; on unless told otherwise
  * @property {boolean} [dataChannels] send and receive messages on data channels; on unless told otherwise. Without them messages
  *   go by signalling, and may have 16 KiB
+ * @property {boolean} [mesh] whether small calls may go straight from person to person where the room has it so, which shows them
+ *   each other's network addresses; on unless told otherwise. Whoever has it off makes the whole call go through the server
  * @property {boolean} [playAudio] play what is received; off for applications that attach audio tracks themselves
  * @property {Partial<Environment>} [environment] for tests
+ */
+
+/**
+ * @typedef {object} RoomTopology how sound and pictures travel just now
+ * @property {Mode} mode `p2p`: straight from person to person, who see each other's network addresses; `sfu`: through the server
+ * @property {Mode | null} movingTo where the call is moving; `null`: it is not
+ * @property {Strategy} strategy
+ * @property {string} reason of the newest change, in a word
+ * @property {boolean} failed whether the newest move did not come about, and everything is as before
  */
 
 /**
  * @typedef {object} RoomEvents
  * @property {{state: RoomState, previous: RoomState, error: StraitError | null}} state
  * @property {{state: RTCPeerConnectionState}} media-state
+ * @property {{topology: RoomTopology, previous: RoomTopology | null}} topology the call goes straight or through the server from now on,
+ *   or begins to move
  * @property {{participant: Participant}} participant-joined
  * @property {{participant: Participant, reason: string}} participant-left
  * @property {{participant: Participant}} participant-changed
@@ -88,13 +106,22 @@ export class Room extends Emitter {
   #publisher;
   #player;
   #levels = new LevelTracker();
-  #stats = new StatsCollector();
+  #stats = new CallStats();
+  #straightSpeakers = new StraightSpeakers();
   #wishes;
   #experience;
   /** @type {VideoLimit} */
   #videoLimit = {};
-  /** @type {MediaConnection | null} */
-  #media = null;
+  #sfu;
+  #mesh;
+  #mode;
+  /** Who was in the room when one came. @type {Set<string>} */
+  #before = new Set();
+  /** What helps people to find a way to each other. @type {RTCIceServer[]} */
+  #iceServers = [];
+  #url;
+  /** @type {RoomTopology | null} */
+  #topology = null;
   /** The first exchange of the current connection. @type {Promise<void>} */
   #firstExchange = Promise.resolve();
   /** @type {unknown} */
@@ -133,7 +160,8 @@ export class Room extends Emitter {
       dataChannels: true,
       ...options,
     };
-    this.#session = new Session(options.url ?? ownSignallingUrl(), this.#environment, {
+    this.#url = options.url ?? ownSignallingUrl();
+    this.#session = new Session(this.#url, this.#environment, {
       onJoined: (joined) => this.#onJoined(joined),
       onResumed: (resumed) => this.#onResumed(resumed),
       onNews: (type, data) => this.#onNews(type, data),
@@ -152,15 +180,21 @@ export class Room extends Emitter {
           if (track) this.#wish(track);
         },
       },
-      receiver: (mid) => this.#media?.receiver(mid) ?? null,
+      receiver: (mid) => this.#sfu.receiver(mid),
+      straightReceiver: (participantId, source) => this.#mesh.receiver(participantId, source),
+      path: () => this.#mode.active,
       onJoined: (participant) => this.#welcome(participant),
-      onLeft: (participant, reason) => this.emit('participant-left', { participant, reason }),
+      onLeft: (participant, reason) => {
+        this.#mesh.left(participant.participantId);
+        this.emit('participant-left', { participant, reason });
+      },
       onTrackAdded: (track) => {
         if (track.kind === 'video') this.#wish(track);
         this.#follow(track);
       },
       onTrackRemoved: (track) => {
         if (track.trackId !== null) this.#wishes.forget(track.trackId);
+        this.#player.drop(track);
         this.emit('track-removed', { participant: track.participant, track });
       },
       onLayer: (track, layer) => {
@@ -172,6 +206,57 @@ export class Room extends Emitter {
       request: (type, data) => this.#session.request(type, data),
       onAdded: (track) => this.#follow(track),
       onRemoved: (track) => this.emit('track-removed', { participant: this.localParticipant, track }),
+      onError: (error) => this.#report(error),
+    });
+    const { red, dtx, videoCodec, dataChannels } = this.#options;
+    const codecs = { red, dtx, videoCodec };
+    const common = {
+      tracks: () => this.#publisher.tracks,
+      onError: (/** @type {unknown} */ error) => this.#report(error),
+    };
+    this.#sfu = new SfuManager(this.#environment, codecs, dataChannels, {
+      ...common,
+      exchange: (offer, isWanted) => this.#session.exchangeOffer(offer, isWanted),
+      onState: (state) => this.#onMediaState('sfu', state),
+      onSections: () => this.#roster.refreshReceivers(),
+      onPublished: (track, info) => this.#publisher.published(track, info),
+      onMessage: (message) => this.#onData(message),
+      onTrouble: () => this.#session.probe(),
+      onDead: () => this.#onServerDead(),
+      onClosed: () => {
+        this.#roster.refreshReceivers();
+        this.#player.dropPath('sfu');
+      },
+    });
+    this.#mesh = new MeshManager(this.#environment, codecs, {
+      ...common,
+      request: (type, data) => this.#session.request(type, data),
+      ownId: () => this.localParticipant.participantId,
+      participants: () => this.participants.values(),
+      wasBefore: (participantId) => this.#before.has(participantId),
+      iceServers: () => this.#iceServers,
+      isUsed: () => isStraight(this.#mode.topology),
+      isWanted: () => becomesStraight(this.#mode.topology),
+      onSections: (participantId) => this.#roster.refreshStraight(participantId),
+      onState: () => this.#onMediaState('p2p', this.#mesh.connectionState),
+      onClosed: () => this.#player.dropPath('p2p'),
+    });
+    this.#publisher.ways = [this.#sfu, this.#mesh];
+    this.#mode = new ModeController(this.#environment, {
+      paths: {
+        sfu: this.#sfu,
+        p2p: this.#mesh,
+      },
+      request: (type, data) => this.#session.request(type, data),
+      participants: () => this.participants.values(),
+      isReached: ({ participantId }, path) => path === 'sfu' || this.#mesh.isConnected(participantId),
+      route: (path, options) => this.#roster.setPath(path, options),
+      ended: (path) => this.#roster.dropPath(path),
+      alike: (isMoving) => {
+        for (const track of this.#roster.tracks()) track.setMoving(isMoving);
+      },
+      isQuiet: () => ![...this.participants.values()].some(({ speaking }) => speaking),
+      onChanged: () => this.#onTopology(),
       onError: (error) => this.#report(error),
     });
     this.localParticipant.on('changed', () =>
@@ -188,7 +273,16 @@ export class Room extends Emitter {
 
   /** State of the media path, apart from the signalling's. @returns {RTCPeerConnectionState} */
   get mediaState() {
-    return this.#media?.connectionState ?? 'new';
+    return this.#mode.active === 'p2p' ? this.#mesh.connectionState : this.#sfu.connectionState;
+  }
+
+  /**
+   * How sound and pictures travel, so that a page can say so; `null` where they never go straight. In a call that goes straight
+   * everybody in it can see everybody else's network address.
+   * @returns {RoomTopology | null}
+   */
+  get topology() {
+    return this.#topology;
   }
 
   /** Everybody else, by id. @returns {ReadonlyMap<string, Participant>} */
@@ -218,7 +312,8 @@ export class Room extends Emitter {
       );
     }
     this.#experience.begin();
-    await this.#session.join(request);
+    const mesh = this.#options.mesh !== false && { mesh: true };
+    await this.#session.join({ ...request, ...mesh });
     try {
       await this.#firstExchange;
     } catch (error) {
@@ -303,16 +398,18 @@ export class Room extends Emitter {
   }
 
   /** Mutes somebody else's track, for moderators. Its owner may unmute it. @param {RemoteTrack} track */
-  async muteTrack(track) {
-    if (track.trackId !== null) await this.#session.request('mute-track', { trackId: track.trackId });
+  async muteTrack({ serverId, participant: { participantId }, source }) {
+    await this.#session.request('mute-track', serverId !== null ? { trackId: serverId } : { participantId, source });
   }
 
   /**
-   * Ends somebody else's track, for moderators. Its owner may not publish that source again until they are allowed to.
+   * Ends somebody else's track, for moderators. Its owner may not publish that source again until they are allowed to. A track
+   * that goes straight is muted, because it is nothing to the server; `setPermissions` ends it as well.
    * @param {RemoteTrack} track
    */
   async stopTrack(track) {
-    if (track.trackId !== null) await this.#session.request('stop-track', { trackId: track.trackId });
+    if (track.serverId !== null) await this.#session.request('stop-track', { trackId: track.serverId });
+    else await this.muteTrack(track);
   }
 
   /**
@@ -409,7 +506,7 @@ export class Room extends Emitter {
    * @param {{lossy?: boolean}} [options] `lossy`: whether it may be lost rather than come late, or behind a later one
    */
   async sendData(topic, payload, to, { lossy = false } = {}) {
-    const channels = this.#media?.dataChannels;
+    const channels = this.#sfu.dataChannels;
     // On a channel nobody stands for everybody.
     const isToSomebody = to?.length !== 0;
     if (isToSomebody && channels?.isOpen(lossy) && (await channels.send(topic, payload, to ?? [], lossy))) return;
@@ -433,65 +530,51 @@ export class Room extends Emitter {
 
   /** Rates are since the call before. @returns {Promise<RoomStats | null>} `null` without a connection */
   async getStats() {
-    const media = this.#media;
-    if (!media || media.closed) return null;
-    const report = /** @type {Iterable<[string, any]>} */ (/** @type {unknown} */ (await media.getStats()));
-    const stats = this.#stats.collect(report, (mid, identifier) => this.#ownerOf(mid, identifier), media);
-    stats.connection.selfSigned = this.#selfSigned;
-    return { ...stats, experience: this.#experience.stats };
+    const measured = await this.#stats.collect({
+      active: this.#mode.active,
+      sfu: this.#sfu,
+      mesh: this.#mesh,
+      mediaState: this.mediaState,
+      publisher: this.#publisher,
+      roster: this.#roster,
+      localParticipant: this.localParticipant,
+    });
+    if (!measured) return null;
+    measured.connection.selfSigned = this.#selfSigned;
+    return { ...measured, experience: this.#experience.stats };
   }
 
   /** @param {Joined} joined */
   #onJoined(joined) {
-    this.#media?.close();
+    this.#mode.stop();
     this.#adopt(joined);
-    const { red, dtx, videoCodec } = this.#options;
-    const media = new MediaConnection(
-      this.#environment,
-      joined.iceServers,
-      { red, dtx, videoCodec },
-      {
-        exchange: (offer) => this.#session.exchangeOffer(offer, () => !media.closed),
-        onState: (state) => this.#onMediaState(state),
-        onSections: () => this.#roster.refreshReceivers(),
-        onPublished: (track, info) => this.#publisher.published(track, info),
-        onMessage: (message) => this.#onData(message),
-        onTrouble: () => this.#session.probe(),
-        onDead: () => this.#onMediaDead(media),
-      },
-    );
-    this.#media = media;
-    this.#publisher.media = media;
-    media.addSlots(joined.slots);
-    if (this.#options.dataChannels) media.openDataChannels();
+    this.#sfu.adopt(joined);
+    this.#before = new Set(joined.participants.map(({ participantId }) => participantId));
     this.#wishes.clear();
     this.#roster.reset(joined.participants);
-    this.#firstExchange = this.#publishAll(media);
+    this.#firstExchange = this.#mode.begin(joined.topology);
+    // Without the server's media path there is nothing that could fail.
+    if (this.#mode.active === 'p2p') this.#session.mediaConnected();
     this.#firstExchange.catch((error) => {
-      if (this.#wasConnected && !media.closed) this.#report(error);
+      if (this.#wasConnected && !this.#sfu.isDead) this.#report(error);
     });
-  }
-
-  /** @param {MediaConnection} media */
-  async #publishAll(media) {
-    for (const track of this.#publisher.tracks) await media.add(track);
-    await media.negotiate();
   }
 
   /** @param {Resumed} resumed */
   #onResumed(resumed) {
     this.#adopt(resumed);
+    this.#sfu.adopt(resumed);
     this.#roster.resume(resumed);
-    const media = this.#media;
-    if (!media) return;
-    media.applyPublications(resumed.publications);
-    if (!media.agreesWith(resumed.publications)) this.#negotiateLater(media);
-    media.resume(resumed.iceServers);
+    this.#sfu.resume(resumed);
+    if (resumed.topology) this.#mode.news(resumed.topology);
+    this.#mesh.resumed();
   }
 
   /** @param {Joined} joined */
   #adopt(joined) {
     this.roomId = joined.room;
+    // The server's own relay leads to the server alone.
+    this.#iceServers = joined.iceServers.filter((server) => !isOf(server, this.#url));
     this.#selfSigned = joined.selfSigned;
     this.open = joined.open ?? false;
     this.permissions = joined.permissions;
@@ -516,13 +599,16 @@ export class Room extends Emitter {
       if (track) this.emit('muted-by-moderator', { track });
       return;
     }
-    if (this.#roster.news(type, data)) return;
-    if (type === 'more-slots') {
-      if (!this.#media) return;
-      this.#media.addSlots(data);
-      this.#negotiateLater(this.#media);
-    } else if (type === 'cannot-publish') {
-      this.#media?.refused(data);
+    if (type === 'mesh-tracks' && data.participantId === this.localParticipant.participantId) {
+      this.#onOwnMeshTracks(data.tracks);
+      return;
+    }
+    if (type === 'participant-resumed') this.#mesh.back(data.participantId);
+    if (this.#roster.news(type, data) || this.#sfu.news(type, data)) return;
+    if (type === 'topology') {
+      this.#mode.news(data);
+    } else if (type === 'mesh-signal') {
+      this.#mesh.signal(data);
     } else if (type === 'data') {
       const { from, topic, payload, bytes } = data;
       this.#onData({ from, topic, payload: bytes === undefined ? payload : fromBase64(bytes) });
@@ -565,6 +651,16 @@ export class Room extends Emitter {
     }
   }
 
+  /** A moderator has muted what goes straight. @param {MeshTrack[]} listed */
+  #onOwnMeshTracks(listed) {
+    for (const { id, muted } of listed) {
+      const track = this.#publisher.tracks.find(({ meshId }) => meshId === id);
+      if (!track || !muted || track.muted) continue;
+      this.#publisher.muteByModerator(id);
+      this.emit('muted-by-moderator', { track });
+    }
+  }
+
   /** @param {PermissionsChanged} news */
   #onPermissions(news) {
     this.permissions = news.permissions;
@@ -572,6 +668,10 @@ export class Room extends Emitter {
     for (const { trackId } of news.ended) {
       this.#publisher.endByModerator(trackId).catch((error) => this.#report(error));
     }
+    // What goes straight is no track of the server's.
+    for (const track of this.#publisher.tracks)
+      if (!news.permissions.publish.includes(track.source))
+        this.unpublish(track).catch((error) => this.#report(error));
     this.localParticipant.changed();
     this.emit('permissions-changed', news);
   }
@@ -624,12 +724,12 @@ export class Room extends Emitter {
       this.localParticipant.state = 'connected';
       this.#scheduleLevels();
       // It was given up while there was no server to say so to.
-      if (this.#media?.closed) void this.#session.rejoin();
+      if (this.#sfu.isDead) void this.#session.rejoin();
     }
     if (state === 'reconnecting') {
       this.localParticipant.state = 'reconnecting';
       // The server ended a participant who never had media, as it did before: say so rather than try in silence.
-      if (previous === 'connected' && this.#media && !this.#media.closed) this.#reportNoMedia();
+      if (previous === 'connected' && this.#sfu.isOpen && !this.#sfu.isDead) this.#reportNoMedia();
     }
     this.#noteInterruption();
     if (state === 'disconnected') this.#release();
@@ -641,16 +741,15 @@ export class Room extends Emitter {
 
   #onNetworkBack() {
     this.#session.probe();
-    this.#media?.networkBack();
+    this.#sfu.networkBack();
+    this.#mesh.networkBack();
   }
 
   #release() {
     globalThis.removeEventListener?.('pagehide', this.#onPageHide);
     this.#forgetNetwork();
     this.#environment.clearTimeout(this.#levelTimer);
-    this.#media?.close();
-    this.#media = null;
-    this.#publisher.media = null;
+    this.#mode.stop();
     this.#player.stop();
     this.#wishes.clear();
     this.#roster.clear();
@@ -658,22 +757,46 @@ export class Room extends Emitter {
     this.#publisher.release(this.#wasConnected);
   }
 
-  /** @param {RTCPeerConnectionState} state */
-  #onMediaState(state) {
+  /**
+   * @param {Mode} path
+   * @param {RTCPeerConnectionState} state
+   */
+  #onMediaState(path, state) {
     if (state === 'connected') {
       this.#session.mediaConnected();
       this.#experience.mediaConnected();
     }
+    if (path !== this.#mode.active) return;
     this.#noteInterruption();
     this.emit('media-state', { state });
   }
 
-  /** @param {MediaConnection} media */
-  #onMediaDead(media) {
-    if (media !== this.#media) return;
+  /** Neither waiting nor an ICE restart helped on the way to the server. */
+  #onServerDead() {
+    if (this.#mode.serverLost()) return;
     this.#reportNoMedia();
-    media.close();
+    this.#sfu.abandon();
     void this.#session.rejoin();
+  }
+
+  #onTopology() {
+    const topology = this.#mode.topology;
+    const previous = this.#topology;
+    const movingTo = this.#mode.isMoving ? (topology?.movingTo ?? null) : null;
+    this.#topology = topology && {
+      mode: this.#mode.active,
+      movingTo: movingTo === this.#mode.active ? null : movingTo,
+      strategy: topology.strategy,
+      reason: topology.reason,
+      failed:
+        previous !== null && previous.movingTo !== null && movingTo === null && previous.mode === this.#mode.active,
+    };
+    if (this.#topology === null || JSON.stringify(this.#topology) === JSON.stringify(previous)) return;
+    this.#noteInterruption();
+    this.emit('topology', { topology: this.#topology, previous });
+    // The state is that of another way now.
+    if (previous !== null && previous.mode !== this.#topology.mode)
+      this.emit('media-state', { state: this.mediaState });
   }
 
   /** Tells the application when joining again and again does not lead to media. */
@@ -689,19 +812,13 @@ export class Room extends Emitter {
     );
   }
 
-  /** @param {MediaConnection} media */
-  #negotiateLater(media) {
-    media.negotiate().catch((error) => {
-      if (!media.closed) this.#report(error);
-    });
-  }
-
   /** @param {Participant} participant */
   #welcome(participant) {
     participant.on('changed', () => this.emit('participant-changed', { participant }));
     participant.on('volume', () => {
       for (const track of participant.tracks) this.#player.update(/** @type {RemoteTrack} */ (track));
     });
+    this.#mesh.joined(participant);
     this.emit('participant-joined', { participant });
   }
 
@@ -709,7 +826,7 @@ export class Room extends Emitter {
   #wish(track) {
     const limit = track.kind === 'video' ? this.#videoLimit : {};
     track.setSwitchedOff(limit.off === true);
-    if (track.trackId !== null) this.#wishes.set(track.trackId, limited(track.wish, track.source, limit));
+    if (track.serverId !== null) this.#wishes.set(track.serverId, limited(track.wish, track.source, limit));
   }
 
   #noteInterruption() {
@@ -733,24 +850,12 @@ export class Room extends Emitter {
       const participants = [this.localParticipant, ...this.participants.values()];
       this.#levels.update(participants, this.#environment.now());
       this.#experience.look(this.participants.values());
+      const speakers =
+        this.#mode.active === 'p2p' && this.#straightSpeakers.look(participants, this.#environment.now());
+      if (speakers) this.#onSpeakers(speakers);
       this.emit('levels', { participants });
       this.#scheduleLevels();
     }, LEVELS_EVERY);
-  }
-
-  /**
-   * @param {string | null} mid
-   * @param {string | null} identifier
-   * @returns {Owner | null}
-   */
-  #ownerOf(mid, identifier) {
-    const isIt = (/** @type {Track} */ track) => identifier !== null && track.mediaStreamTrack?.id === identifier;
-    const track =
-      (mid !== null && this.#roster.trackInSlot(mid)) ||
-      this.#publisher.tracks.find((own) => isIt(own) || (mid !== null && this.#media?.midOf(own) === mid)) ||
-      [...this.participants.values()].flatMap(({ tracks }) => [...tracks]).find(isIt);
-    if (!track || track.trackId === null) return null;
-    return { participantId: track.participant.participantId, trackId: track.trackId, source: track.source };
   }
 
   /** @param {Message} message */
@@ -762,6 +867,12 @@ export class Room extends Emitter {
   #report(error) {
     this.emit('error', { error: StraitError.from(error) });
   }
+}
+
+/** @param {RTCIceServer} server @param {string} url */
+function isOf({ urls }, url) {
+  const { hostname } = new URL(url);
+  return [urls].flat().some((one) => one.replace(/^\w+:/, '').replace(/[:?].*$/, '') === hostname);
 }
 
 function ownSignallingUrl() {

@@ -5,14 +5,17 @@ import { Participant } from './participant.js';
 import { RemoteTrack } from './track.js';
 
 /** @import {Environment} from './environment.js' */
-/** @import {Layer, ParticipantInfo, Resumed, SlotInfo, SlotMap, TrackInfo} from './protocol.js' */
+/** @import {Layer, MeshTrack, ParticipantInfo, Resumed, SlotInfo, SlotMap, Source, TrackInfo} from './protocol.js' */
+/** @import {Mode} from './topology.js' */
 /** @import {TrackControl} from './track.js' */
 
 /**
  * @typedef {object} RosterHost
  * @property {Environment} environment
  * @property {TrackControl} control
- * @property {(mid: string) => RTCRtpReceiver | null} receiver
+ * @property {(mid: string) => RTCRtpReceiver | null} receiver of the server's connection
+ * @property {(participantId: string, source: Source) => RTCRtpReceiver | null} [straightReceiver]
+ * @property {() => Mode} [path] by which the call goes
  * @property {(participant: Participant) => void} onJoined
  * @property {(participant: Participant, reason: string) => void} onLeft
  * @property {(track: RemoteTrack) => void} onTrackAdded
@@ -107,6 +110,9 @@ export class Roster {
       case 'track-removed':
         this.#removeTrack(data.trackId);
         return true;
+      case 'mesh-tracks':
+        this.#setMeshTracks(this.participants.get(data.participantId), data.tracks);
+        return true;
       case 'track-muted':
         this.#tracks.get(data.trackId)?.setMuted(data.muted);
         return true;
@@ -146,10 +152,11 @@ export class Roster {
     participant.state = info.state;
     participant.mediaLost = info.mediaLost ?? false;
     const published = new Set(info.tracks.map(({ trackId }) => trackId));
-    for (const { trackId } of [...participant.tracks]) {
-      if (trackId !== null && !published.has(trackId)) this.#removeTrack(trackId);
+    for (const { serverId } of remoteTracks(participant)) {
+      if (serverId !== null && !published.has(serverId)) this.#removeTrack(serverId);
     }
     for (const track of info.tracks) this.#addTrack(track);
+    this.#setMeshTracks(participant, info.meshTracks ?? []);
     participant.changed();
   }
 
@@ -192,7 +199,7 @@ export class Roster {
   #drop(participantId, reason) {
     const participant = this.participants.get(participantId);
     if (!participant) return;
-    for (const { trackId } of [...participant.tracks]) if (trackId !== null) this.#removeTrack(trackId);
+    for (const track of remoteTracks(participant)) this.#forget(track);
     this.participants.delete(participantId);
     this.#host.onLeft(participant, reason);
   }
@@ -214,22 +221,114 @@ export class Roster {
       known.setMuted(info.muted);
       return;
     }
+    // What came straight until now comes by the server as well: it is the same track.
+    const same = remoteTracks(participant).find((track) => track.source === info.source && track.serverId === null);
+    if (same) {
+      this.#tracks.set(info.trackId, same);
+      same.serverId = info.trackId;
+      same.setMuted(info.muted);
+      return;
+    }
     const track = new RemoteTrack(participant, info, this.#host.environment, this.#host.control);
     this.#tracks.set(info.trackId, track);
-    participant.tracks.add(track);
-    this.#host.onTrackAdded(track);
-    participant.changed();
+    this.#welcome(track);
   }
 
-  /** @param {string} trackId */
+  /**
+   * What somebody sends straight, all of it.
+   * @param {Participant | undefined} participant
+   * @param {MeshTrack[]} listed
+   */
+  #setMeshTracks(participant, listed) {
+    if (!participant) return;
+    const tracks = remoteTracks(participant);
+    for (const track of tracks) {
+      const { meshId } = track;
+      if (meshId === null || listed.some(({ id }) => id === meshId)) continue;
+      this.#tracks.delete(meshId);
+      track.meshId = null;
+      if (track.serverId === null) this.#forget(track);
+    }
+    for (const { id, source, muted } of listed) {
+      const known = this.#tracks.get(id) ?? remoteTracks(participant).find((track) => track.source === source);
+      const track =
+        known ?? new RemoteTrack(participant, { source, muted }, this.#host.environment, this.#host.control);
+      if (known?.meshId && known.meshId !== id) this.#tracks.delete(known.meshId);
+      this.#tracks.set(id, track);
+      track.meshId = id;
+      if (known) track.setMuted(muted);
+      else this.#welcome(track);
+    }
+    this.refreshStraight(participant.participantId);
+  }
+
+  /** @param {RemoteTrack} track */
+  #welcome(track) {
+    track.setPath(this.#host.path?.() ?? 'sfu');
+    track.participant.tracks.add(track);
+    this.#host.onTrackAdded(track);
+    track.participant.changed();
+  }
+
+  /** @param {string} trackId by which the server knew it */
   #removeTrack(trackId) {
     const track = this.#tracks.get(trackId);
     if (!track) return;
     this.#tracks.delete(trackId);
-    track.participant.tracks.delete(track);
+    if (track.meshId === null) return this.#forget(track);
+    // It comes straight, and goes on.
+    if (track.serverId === trackId) track.serverId = null;
+  }
+
+  /** @param {RemoteTrack} track */
+  #forget(track) {
+    for (const id of [track.serverId, track.meshId]) if (id !== null) this.#tracks.delete(id);
+    if (!track.participant.tracks.delete(track)) return;
     track.detach();
     this.#host.onTrackRemoved(track);
     track.participant.changed();
+  }
+
+  /** @param {string} participantId @param {Source} source */
+  #straight(participantId, source) {
+    return this.#host.straightReceiver?.(participantId, source) ?? null;
+  }
+
+  /** The sections of the straight connection to somebody have changed. @param {string} participantId */
+  refreshStraight(participantId) {
+    const participant = this.participants.get(participantId);
+    if (!participant) return;
+    for (const track of remoteTracks(participant)) {
+      const receiver = track.meshId === null ? null : this.#straight(participantId, track.source);
+      track.setMeshReceiver(receiver);
+    }
+  }
+
+  /**
+   * Everything comes by this way from now on, where it is there.
+   * @param {Mode} path
+   * @param {{pictures?: boolean}} [options] `pictures`: these as well, which else go over one by one, as they come
+   */
+  setPath(path, { pictures = true } = {}) {
+    for (const track of this.tracks()) if (pictures || track.kind === 'audio') track.setPath(path);
+  }
+
+  /** One way is there no more, and what came by it alone is gone. @param {Mode} path */
+  dropPath(path) {
+    if (path === 'sfu') this.#slotMap = emptySlotMap();
+    for (const track of this.tracks()) {
+      const id = path === 'sfu' ? track.serverId : track.meshId;
+      if (id === null) continue;
+      this.#tracks.delete(id);
+      if (path === 'sfu') track.serverId = null;
+      else track.meshId = null;
+      if (track.serverId === null && track.meshId === null) this.#forget(track);
+    }
+  }
+
+  /** Every track of the others. @returns {RemoteTrack[]} */
+  tracks() {
+    return [...this.participants.values()].flatMap(remoteTracks);
   }
 
   #applySlots() {
@@ -243,6 +342,7 @@ export class Roster {
     /** @type {Map<string | undefined, string>} */
     const reasons = new Map(listed.map(({ trackId, reason }) => [this.#tracks.get(trackId)?.kind, reason]));
     for (const [trackId, track] of this.#tracks) {
+      if (track.serverId !== trackId) continue;
       const slot = slots.get(trackId) ?? null;
       track.setSlot(slot, slot && this.#host.receiver(slot.mid));
       const isUnlisted = isCutOff && !slot && (track.status === 'pending' || track.status === 'waiting');
@@ -252,6 +352,9 @@ export class Roster {
     }
   }
 }
+
+/** @param {Participant} participant */
+const remoteTracks = (participant) => /** @type {RemoteTrack[]} */ ([...participant.tracks]);
 
 /** @returns {SlotMap} */
 function emptySlotMap() {

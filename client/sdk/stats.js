@@ -122,7 +122,7 @@ export class StatsCollector {
  * @param {TrackStats[]} tracks
  * @returns {TrackStats[]}
  */
-function joined(tracks) {
+export function joined(tracks) {
   /** @type {Map<string, TrackStats>} */
   const rows = new Map();
   for (const track of tracks) {

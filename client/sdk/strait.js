@@ -8,5 +8,6 @@ export { followTile } from './tile-size.js';
 export { StraitError } from './errors.js';
 export { captureCamera, captureMicrophone, captureScreen, listDevices, permissionState } from './capture.js';
 export { LevelMeter, audioContext } from './levels.js';
+export { VoiceGate } from './voice-gate.js';
 export { worstQuality } from './stats.js';
 export { PROTOCOL_VERSION } from './protocol.js';

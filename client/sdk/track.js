@@ -2,10 +2,13 @@
 
 import { Cover } from './cover.js';
 import { Emitter } from './emitter.js';
+import { kindOf } from './protocol.js';
+import { otherThan } from './topology.js';
 
 /** @import {Environment} from './environment.js' */
 /** @import {Participant} from './participant.js' */
 /** @import {Kind, Layer, Source, TrackInfo} from './protocol.js' */
+/** @import {Mode} from './topology.js' */
 /** @import {Wish} from './wishes.js' */
 
 /**
@@ -39,11 +42,15 @@ export class Track extends Emitter {
     return this.#mediaStreamTrack;
   }
 
-  /** @protected @param {MediaStreamTrack | null} track */
-  setMediaStreamTrack(track) {
+  /**
+   * @protected
+   * @param {MediaStreamTrack | null} track
+   * @param {{isSame?: boolean}} [options] `isSame`: what is shown is the same, only by another way, so nothing may flicker
+   */
+  setMediaStreamTrack(track, { isSame = false } = {}) {
     if (track === this.#mediaStreamTrack) return;
     this.#mediaStreamTrack = track;
-    for (const element of this.elements.keys()) this.show(element);
+    for (const element of this.elements.keys()) if (!isSame || !exchange(element, track)) this.show(element);
   }
 
   /** True while no attached element shows this track's own picture yet. */
@@ -103,6 +110,22 @@ export class Track extends Emitter {
 }
 
 /**
+ * Puts another track into the stream that an element plays. An element that is given another stream begins with nothing; one
+ * whose stream has another track goes on showing what it showed until there is something newer.
+ * @param {HTMLMediaElement} element
+ * @param {MediaStreamTrack | null} track
+ * @returns {boolean} whether it could be done
+ */
+function exchange(element, track) {
+  const stream = element.srcObject;
+  if (!track || !(stream instanceof MediaStream) || typeof stream.removeTrack !== 'function') return false;
+  const before = stream.getTracks();
+  stream.addTrack(track);
+  for (const old of before) stream.removeTrack(old);
+  return true;
+}
+
+/**
  * `pending`: subscribed, no slot yet. `live`: in a slot. `waiting`: the server has no slot for it.
  * `unsupported`: this browser cannot decode it. `unsubscribed`: by choice.
  * @typedef {'pending' | 'live' | 'waiting' | 'unsupported' | 'unsubscribed'} TrackStatus
@@ -114,12 +137,33 @@ export class Track extends Emitter {
  * @property {(trackId: string) => void} prefer its wish has changed
  */
 
+/**
+ * One of the ways by which a track arrives.
+ * @typedef {object} Leg
+ * @property {Mode} path
+ * @property {string} key which of all receivers it is
+ * @property {RTCRtpReceiver} receiver
+ */
+
+/** While both ways are there their sound is held back alike, so that going over skips and repeats nothing; milliseconds. */
+const ALIKE_DELAY = 60;
+
 /** A track of somebody else. */
 export class RemoteTrack extends Track {
   #environment;
   #control;
   /** @type {{mid: string, fromRtpTimestamp: number | null, since: number} | null} */
   #slot = null;
+  /** The ways by which it arrives. @type {Record<Mode, Leg | null>} */
+  #legs = { sfu: null, p2p: null };
+  /** The way that is wanted; the other one serves where it is not there. @type {Mode} */
+  #path = 'sfu';
+  /** By which name the server knows it. @type {string | null} */
+  #serverId;
+  /** By which name its owner sends it straight; `null`: it is not sent so. @type {string | null} */
+  #meshId = null;
+  /** The leg that is heard and seen. @type {Leg | null} */
+  #shown = null;
   /** @type {TrackStatus} */
   status = 'pending';
   /** Why it is waiting or unsupported, in the server's words. */
@@ -138,13 +182,14 @@ export class RemoteTrack extends Track {
 
   /**
    * @param {Participant} participant
-   * @param {TrackInfo} info
+   * @param {Pick<TrackInfo, 'source' | 'muted'> & {trackId?: string}} info `trackId`: by which the server knows it
    * @param {Environment} environment
    * @param {TrackControl} control
    */
   constructor(participant, info, environment, control) {
-    super(participant, info.kind, info.source);
-    this.trackId = info.trackId;
+    super(participant, kindOf(info.source), info.source);
+    this.#serverId = info.trackId ?? null;
+    this.trackId = this.#serverId;
     this.muted = info.muted;
     this.#environment = environment;
     this.#control = control;
@@ -154,20 +199,134 @@ export class RemoteTrack extends Track {
     return this.#slot?.mid ?? null;
   }
 
+  /** @returns {string | null} */
+  get serverId() {
+    return this.#serverId;
+  }
+
+  /** The server has listed it, or lists it no more. @param {string | null} id */
+  set serverId(id) {
+    this.#serverId = id;
+    this.trackId = id ?? this.#meshId;
+    if (id === null) this.setSlot(null, null);
+    else this.#tellServer(id);
+  }
+
+  /** @returns {string | null} */
+  get meshId() {
+    return this.#meshId;
+  }
+
+  /** Its owner sends it straight, or does so no more. @param {string | null} id */
+  set meshId(id) {
+    this.#meshId = id;
+    this.trackId = this.#serverId ?? id;
+    if (id === null) this.setMeshReceiver(null);
+  }
+
+  /** Every way by which it arrives now, and whether it is the one that is heard and seen. */
+  get legs() {
+    const active = this.#leg;
+    return /** @type {const} */ (['sfu', 'p2p']).flatMap((path) => {
+      const leg = this.#legs[path];
+      return leg ? [{ ...leg, isActive: leg === active }] : [];
+    });
+  }
+
+  /** Where it arrives by one way. @param {Mode} path */
+  receiverBy(path) {
+    return this.#legs[path]?.receiver ?? null;
+  }
+
+  get #leg() {
+    return this.#legs[this.#path] ?? this.#legs[otherThan(this.#path)];
+  }
+
+  /** Which way is heard and seen from now on, if it is there. @param {Mode} path */
+  setPath(path) {
+    if (path === this.#path) return;
+    this.#path = path;
+    this.#useLeg();
+  }
+
+  /** @param {boolean} isMoving whether both ways are there, and are to sound alike */
+  setMoving(isMoving) {
+    if (this.kind !== 'audio') return;
+    for (const leg of Object.values(this.#legs)) {
+      const receiver = /** @type {{jitterBufferTarget?: number | null} | undefined} */ (leg?.receiver);
+      const target = isMoving ? ALIKE_DELAY : null;
+      if (receiver && 'jitterBufferTarget' in receiver && receiver.jitterBufferTarget !== target)
+        receiver.jitterBufferTarget = target;
+    }
+  }
+
+  /** @param {RTCRtpReceiver | null} receiver where it arrives straight */
+  setMeshReceiver(receiver) {
+    if (receiver === (this.#legs.p2p?.receiver ?? null)) return;
+    this.#legs.p2p = receiver && {
+      path: 'p2p',
+      key: `p2p ${this.participant.participantId} ${this.source}`,
+      receiver,
+    };
+    this.#useLeg();
+    if (!this.#leg && this.status === 'live') this.setStatus('pending');
+  }
+
+  /** What was wished before the server knew of it. @param {string} trackId */
+  #tellServer(trackId) {
+    const told = [
+      ...(this.status === 'unsubscribed' ? [['unsubscribe', {}]] : []),
+      ...(this.paused ? [['pause', { paused: true }]] : []),
+      ...(this.pinned ? [['pin', { pinned: true }]] : []),
+    ];
+    for (const [type, more] of /** @type {[string, object][]} */ (told))
+      this.#control.request(type, { trackId, ...more }).catch(() => {});
+    this.#control.prefer(trackId);
+  }
+
+  /** Asks the server, if the track comes by it: what comes straight is left out here. @param {string} type @param {object} more */
+  async #ask(type, more = {}) {
+    if (this.#serverId !== null) await this.#control.request(type, { trackId: this.#serverId, ...more });
+  }
+
+  /** The ways by which it arrives have changed, or which of them is wanted. */
+  #useLeg() {
+    const before = this.#shown;
+    const leg = this.#leg;
+    this.#shown = leg;
+    this.receiver = leg?.receiver ?? null;
+    this.setMediaStreamTrack(leg?.receiver.track ?? null, {
+      // By another way comes the same picture, and in another slot may be the last of somebody else's.
+      isSame: before !== null && leg !== null && before.path !== leg.path,
+    });
+    this.#letThrough();
+    this.changed();
+    if (leg && (this.status === 'pending' || this.status === 'waiting')) this.setStatus('live');
+  }
+
+  /** What is not wanted and comes straight all the same is neither heard nor seen. */
+  #letThrough() {
+    const straight = this.#legs.p2p?.receiver.track;
+    if (straight) straight.enabled = !this.paused && this.status !== 'unsubscribed' && !this.switchedOff;
+  }
+
   async subscribe() {
-    await this.#control.request('subscribe', { trackId: this.trackId });
-    if (this.status === 'unsubscribed') this.setStatus('pending');
+    await this.#ask('subscribe');
+    if (this.status === 'unsubscribed') this.setStatus(this.#leg ? 'live' : 'pending');
+    this.#letThrough();
   }
 
   async unsubscribe() {
-    await this.#control.request('unsubscribe', { trackId: this.trackId });
+    await this.#ask('unsubscribe');
     this.setStatus('unsubscribed');
+    this.#letThrough();
   }
 
   /** Stays subscribed and keeps its slot, but nothing is sent. @param {boolean} paused */
   async setPaused(paused) {
-    await this.#control.request('pause', { trackId: this.trackId, paused });
+    await this.#ask('pause', { paused });
     this.paused = paused;
+    this.#letThrough();
     this.changed();
   }
 
@@ -187,6 +346,7 @@ export class RemoteTrack extends Track {
     this.switchedOff = switchedOff;
     // What was seen last is long over.
     if (!switchedOff) this.#coverFrom(null);
+    this.#letThrough();
     this.changed();
   }
 
@@ -208,7 +368,7 @@ export class RemoteTrack extends Track {
 
   /** Lets it keep its slot whoever speaks, where there are fewer slots than tracks. @param {boolean} pinned */
   async setPinned(pinned) {
-    await this.#control.request('pin', { trackId: this.trackId, pinned });
+    await this.#ask('pin', { pinned });
     this.pinned = pinned;
     this.changed();
   }
@@ -239,16 +399,14 @@ export class RemoteTrack extends Track {
   setSlot(slot, receiver) {
     const moved = slot?.mid !== this.#slot?.mid;
     if (moved) this.#slot = slot && { ...slot, since: this.#environment.now() };
-    this.receiver = receiver;
-    const track = receiver?.track ?? null;
-    if (moved && slot) this.#coverFrom(slot.fromRtpTimestamp);
-    if (moved || track !== this.mediaStreamTrack) {
-      this.setMediaStreamTrack(track);
-      this.changed();
-    }
+    const leg = this.#legs.sfu;
+    const isOther = moved || (leg?.receiver ?? null) !== (slot && receiver);
+    if (isOther) this.#legs.sfu = slot && receiver && { path: 'sfu', key: `sfu ${slot.mid}`, receiver };
+    if (moved && slot && this.#leg?.path !== 'p2p') this.#coverFrom(slot.fromRtpTimestamp);
+    if (isOther) this.#useLeg();
     if (!slot) this.layer = null;
     if (slot) this.setStatus('live');
-    else if (this.status === 'live') this.setStatus('pending');
+    else if (!this.#leg && this.status === 'live') this.setStatus('pending');
   }
 
   /** @protected @override @param {HTMLMediaElement} element */

@@ -33,9 +33,8 @@ const FIREFOX_PREFERENCES = {
   "media.peerconnection.ice.obfuscate_host_addresses": false,
 };
 
-const PAGE_CODE = ["synthetic.js", "senses.js", "loopback.js", "attendee.js", "layers.js", "stopwatch.js"].map((name) =>
-  readFileSync(resolve(import.meta.dirname, "../page", name), "utf8"),
-);
+const PAGE_PARTS = ["synthetic", "senses", "loopback", "continuity", "attendee", "layers", "stopwatch"];
+const PAGE_CODE = PAGE_PARTS.map((name) => readFileSync(resolve(import.meta.dirname, `../page/${name}.js`), "utf8"));
 
 /**
  * The client of LiveKit as its authors publish it, and the page's code on it: the package `livekit-client`, or

@@ -238,6 +238,31 @@ export class Person {
     return this.#with(eventually(`is told of ${what}: ${JSON.stringify(expected)}`, probe, options));
   }
 
+  /** This participant's media goes straight (`p2p`) or through the server (`sfu`), and everybody's is heard so. */
+  goes(way, options) {
+    return this.#isTold("its way", way, options, (page) => page.evaluate(() => lab.way()));
+  }
+
+  /** How many connections this page has, `toServer` and `straight`, until they are `expected`. */
+  hasConnections(expected, options) {
+    return this.#isTold("its connections", expected, options, (page) => page.evaluate(() => lab.connections()));
+  }
+
+  /** From here on hears in every hundredth of a second what is played. */
+  listens() {
+    return this.#page.evaluate(() => lab.listen());
+  }
+
+  /** How long nothing was heard of `other` at most, in one go, since `listens`. */
+  continuityOf(other) {
+    return this.#page.evaluate((name) => lab.continuity(name), other.name);
+  }
+
+  /** Each track of the others, with a number that it keeps as long as it is the same object. */
+  trackNumbers() {
+    return this.#page.evaluate(() => lab.trackNumbers());
+  }
+
   subscription(other, source, action) {
     return this.#page.evaluate((order) => lab.subscription(order), { key: `${other.name}/${source}`, action });
   }

@@ -9,6 +9,8 @@
   const streamsOf = new WeakMap();
   /** The newest connection. */
   let connection = null;
+  /** All of them. */
+  const connections = [];
   /** The browser's own certificate for media, if it is not to be an ECDSA one. */
   let certificates;
   /** The connection's data channels, in order. */
@@ -17,6 +19,7 @@
     constructor(configuration) {
       super(certificates ? { ...configuration, certificates } : configuration);
       connection = this;
+      connections.push(this);
       this.addEventListener("track", ({ track, streams }) => streamsOf.set(track, streams.map(({ id }) => id)));
     }
 
@@ -91,10 +94,10 @@
 
   const rsa = { name: "RSASSA-PKCS1-v1_5", publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" };
 
-  lab.join = async ({ name, room: id, camera, microphone, rsaBits }) => {
+  lab.join = async ({ name, room: id, camera, microphone, rsaBits, options }) => {
     const { Room } = await import("/sdk/strait.js");
     if (rsaBits) certificates = [await RTCPeerConnection.generateCertificate({ ...rsa, modulusLength: rsaBits })];
-    room = new Room();
+    room = new Room({ environment: { createAudio: lab.createAudio }, ...options });
     lab.find = trackOf;
     follow();
     if (microphone) await lab.publish({ source: "microphone", ...microphone });
@@ -102,8 +105,8 @@
     await room.join({ name, room: id });
   };
 
-  lab.publish = async ({ source, rgb, hz, width, height, fps, grain, ...options }) => {
-    const device = source === "microphone" ? lab.microphone({ hz }) : lab.camera({ rgb, width, height, fps, grain });
+  lab.publish = async ({ source, rgb, hz, noise, width, height, fps, grain, ...options }) => {
+    const device = source === "microphone" ? lab.microphone({ hz, noise }) : lab.camera({ rgb, width, height, fps, grain });
     const track = await room.publish(device.track, { source, ...options });
     published.set(source, { track, device });
   };
@@ -130,6 +133,36 @@
     for (const { device } of published.values()) device.stop();
     published.clear();
   };
+
+  /** How many connections there are to the server, and straight to others: the server's side of ICE is lite. */
+  lab.connections = () => {
+    const open = connections.filter(({ connectionState }) => connectionState === "connected");
+    const toServer = open.filter(({ remoteDescription }) => remoteDescription.sdp.includes("a=ice-lite")).length;
+    return { toServer, straight: open.length - toServer };
+  };
+
+  /** By which way this page hears and sees the others, while it is not moving. */
+  lab.way = () => (room.topology?.movingTo === null ? room.topology.mode : "moving");
+
+  /** Whose a received MediaStreamTrack is. */
+  lab.ownerOf = (media) => {
+    for (const { name, tracks } of room?.participants.values() ?? [])
+      for (const { legs } of tracks) if (legs.some(({ receiver }) => receiver.track === media)) return name;
+    return null;
+  };
+
+  const numbers = new WeakMap();
+  let tracksSeen = 0;
+  /** Each track of the others with a number of its own, which it keeps as long as it is the same object. */
+  lab.trackNumbers = () =>
+    [...room.participants.values()]
+      .flatMap(({ name, tracks }) =>
+        [...tracks].map((track) => {
+          if (!numbers.has(track)) numbers.set(track, ++tracksSeen);
+          return `${name} ${track.source} ${numbers.get(track)}`;
+        }),
+      )
+      .sort();
 
   lab.ownId = () => room.localParticipant.participantId;
   lab.roomState = () => room.state;

@@ -62,12 +62,27 @@
     return audioContext;
   };
 
-  lab.microphone = ({ hz }) => {
+  /** Noise as loud as speech is at each pitch, roughly, and as long as nobody notices that it repeats. */
+  const babble = (context) => {
+    const buffer = new AudioBuffer({ length: 5 * context.sampleRate, sampleRate: context.sampleRate });
+    const samples = buffer.getChannelData(0);
+    for (let at = 0; at < samples.length; at++) samples[at] = Math.random() * 2 - 1;
+    const noise = new AudioBufferSourceNode(context, { buffer, loop: true });
+    const shape = new BiquadFilterNode(context, { type: "lowpass", frequency: 700 });
+    const gain = new GainNode(context, { gain: 0.12 });
+    noise.connect(shape).connect(gain);
+    noise.start();
+    return gain;
+  };
+
+  /** A tone, and with `noise` what sounds like speech around it. */
+  lab.microphone = ({ hz, noise = false }) => {
     const context = lab.audioContext();
     const tone = new OscillatorNode(context, { frequency: hz });
     const volume = new GainNode(context, { gain: 0.3 });
     const out = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
     tone.connect(volume).connect(out);
+    if (noise) babble(context).connect(out);
     tone.start();
     const [track] = out.stream.getAudioTracks();
     return { track, stop: () => (tone.stop(), track.stop()) };

@@ -1,0 +1,113 @@
+// Watches whether a new way is good enough to go over to it: what comes from everybody has to be there, and whole. Sound is,
+// when samples have been played from what came for a while and none of them had to be made up, or no more than by the old way
+// meanwhile: a network, or a computer, that cannot do better is no reason to stay. A picture is at its first frame, and goes
+// over by itself then.
+
+import { otherThan } from './topology.js';
+
+/** @import {Environment} from './environment.js' */
+/** @import {Participant} from './participant.js' */
+/** @import {Mode} from './topology.js' */
+/** @import {RemoteTrack} from './track.js' */
+
+/** How long sound has to be whole, milliseconds. */
+const WHOLE_FOR = 400;
+/** How long a picture is waited for when everything else is there, milliseconds. */
+const PICTURES_WITHIN = 1000;
+
+/**
+ * @typedef {object} Heard a track's sound, since it is whole
+ * @property {number} samples played by the new way in all
+ * @property {{here: number, there: number}} made how many of these were made up, by the new way and by the old one
+ * @property {number} since when
+ */
+
+export class PathWatch {
+  #environment;
+  #path;
+  /** @type {Map<RemoteTrack, Heard>} */
+  #heard = new Map();
+  /** When only pictures were missing. @type {number | null} */
+  #onlyPictures = null;
+
+  /**
+   * @param {Environment} environment
+   * @param {Mode} path the new one
+   */
+  constructor(environment, path) {
+    this.#environment = environment;
+    this.#path = path;
+  }
+
+  /**
+   * Looks once, and has the pictures go over that are there.
+   * @param {Iterable<Participant>} participants everybody else
+   * @returns {Promise<boolean>} whether everything is good
+   */
+  async look(participants) {
+    /** @type {RemoteTrack[]} */
+    const tracks = [];
+    // Of somebody who is away nothing comes by either way.
+    for (const participant of participants)
+      if (participant.state === 'connected' && !participant.mediaLost)
+        tracks.push(.../** @type {RemoteTrack[]} */ ([...participant.tracks]));
+    const goods = await Promise.all(tracks.map((track) => this.#isGood(track)));
+    const missing = tracks.filter((_track, index) => !goods[index]);
+    const isSound = missing.every(({ kind }) => kind === 'video');
+    if (!isSound) this.#onlyPictures = null;
+    else this.#onlyPictures ??= this.#environment.now();
+    const waited = this.#onlyPictures !== null && this.#environment.now() - this.#onlyPictures;
+    return missing.length === 0 || (waited !== false && waited >= PICTURES_WITHIN);
+  }
+
+  /** @param {RemoteTrack} track @returns {Promise<boolean>} */
+  async #isGood(track) {
+    // What is not to come, or has to wait for a slot, is not waited for.
+    if (this.#path === 'sfu' && track.serverId !== null) {
+      if (track.status === 'unsubscribed' || track.status === 'unsupported') return true;
+      if (track.status === 'waiting' && track.receiverBy('sfu') === null) return true;
+    }
+    if (track.muted || track.paused) return this.#path === 'sfu' ? track.serverId !== null : track.meshId !== null;
+    const receiver = track.receiverBy(this.#path);
+    const entry = receiver && (await inbound(receiver));
+    if (!entry) return false;
+    if (track.kind === 'video') return this.#goesOver(track, entry);
+    const old = track.receiverBy(otherThan(this.#path));
+    return this.#isWhole(track, entry, old && (await inbound(old)));
+  }
+
+  /** @param {RemoteTrack} track @param {Record<string, any>} entry of the statistics */
+  #goesOver(track, entry) {
+    if (!(entry.framesDecoded > 0)) return false;
+    track.setPath(this.#path);
+    return true;
+  }
+
+  /**
+   * @param {RemoteTrack} track
+   * @param {Record<string, any>} entry of the statistics of the new way
+   * @param {Record<string, any> | null} old of the old one
+   */
+  #isWhole(track, entry, old) {
+    const now = this.#environment.now();
+    const { totalSamplesReceived, packetsReceived = 0 } = entry;
+    if (packetsReceived === 0) return false;
+    // Old browsers tell no samples; there packets have to do, of which there are few while nobody speaks.
+    const samples = totalSamplesReceived ?? packetsReceived;
+    const made = { here: madeUp(entry), there: old ? madeUp(old) : 0 };
+    const first = this.#heard.get(track);
+    const isWhole = first !== undefined && made.here - first.made.here <= made.there - first.made.there;
+    if (!isWhole) this.#heard.set(track, { samples, made, since: now });
+    return isWhole && samples > first.samples && now - first.since >= WHOLE_FOR;
+  }
+}
+
+/** Samples that were made up because nothing came; what is made up while nobody speaks is heard by nobody. @param {any} entry */
+const madeUp = ({ concealedSamples = 0, silentConcealedSamples = 0 }) => concealedSamples - silentConcealedSamples;
+
+/** @param {RTCRtpReceiver} receiver @returns {Promise<Record<string, any> | null>} */
+async function inbound(receiver) {
+  const report = /** @type {Map<string, any>} */ (/** @type {unknown} */ (await receiver.getStats()));
+  for (const entry of report.values()) if (entry.type === 'inbound-rtp') return entry;
+  return null;
+}

@@ -1,0 +1,75 @@
+// Calls that go straight while they are small, and move to the server and back without anybody noticing.
+import assert from "node:assert/strict";
+import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
+
+/** Four people are many, and two are few. */
+const MESH = { mesh: { mode: "auto", up: 4, down: 2, warm: 4, cooldown: 1 } };
+const SMALL = { width: 160, height: 90, fps: 10 };
+/** How long a move may take in all: what R-TST-06 asks for, on a machine that also runs the browsers. */
+const MOVES_WITHIN = 2_000;
+
+/** A break in sound that nobody notices. */
+const UNNOTICED_MS = 20;
+
+const report = (...words) => console.log("#", ...words);
+const everybody = (people, task) => Promise.all(people.map(task));
+
+scenario(
+  "three people go straight, a fourth brings the server, and when two are left they go straight again",
+  async (world) => {
+    const anna = await world.enters("Anna", { camera: SMALL });
+    const ben = await world.enters("Ben", { camera: SMALL, microphone: { noise: true } });
+    const cleo = await world.enters("Cleo", { camera: SMALL });
+    const three = [anna, ben, cleo];
+    await everybody(three, (person) => person.goes("p2p"));
+    await allSeeAndHearAll(three);
+    await everybody(three, (person) => person.hasConnections({ toServer: 0, straight: 2 }));
+    await anna.listens();
+    const tracks = await anna.trackNumbers();
+
+    const dan = await world.enters("Dan", { camera: SMALL });
+    const joined = Date.now();
+    await everybody([...three, dan], (person) => person.goes("sfu", { every: 20, within: MOVES_WITHIN }));
+    report("to the server after", Date.now() - joined, "ms");
+    await allSeeAndHearAll([...three, dan]);
+    await anna.mutes("microphone");
+    await ben.isToldOfTrack(anna, "microphone", { muted: true });
+
+    await dan.leaves();
+    await cleo.leaves();
+    const left = Date.now();
+    await everybody([anna, ben], (person) => person.goes("p2p", { every: 20 }));
+    report("and back after", Date.now() - left, "ms");
+    await ben.isToldOfTrack(anna, "microphone", { muted: true });
+    await anna.unmutes("microphone");
+    await allSeeAndHearAll([anna, ben]);
+    await everybody([anna, ben], (person) => person.hasConnections({ toServer: 0, straight: 1 }));
+    await allSeeAndHearAll([anna, ben]);
+
+    const heard = await anna.continuityOf(ben);
+    report("Anna heard Ben:", JSON.stringify(heard));
+    assert.ok(heard.ways >= 3, "straight, by the server, and straight again");
+    assert.ok(heard.longestGapMs <= UNNOTICED_MS, `Anna missed ${heard.longestGapMs} ms of Ben`);
+    const ofBen = (list) => list.filter((track) => track.startsWith("Ben"));
+    assert.deepEqual(ofBen(await anna.trackNumbers()), ofBen(tracks), "the same tracks all along");
+  },
+  { config: MESH },
+);
+
+scenario(
+  "a call that breaks before it makes is heard to do so",
+  async (world) => {
+    const anna = await world.enters("Anna", { camera: null });
+    const ben = await world.enters("Ben", { camera: null, microphone: { noise: true } });
+    await everybody([anna, ben], (person) => person.goes("p2p"));
+    await anna.hears(ben);
+    await anna.listens();
+    await world.enters("Cleo", { camera: null, microphone: null });
+    await everybody([anna, ben], (person) => person.goes("sfu", { every: 20 }));
+    await anna.hears(ben);
+    const heard = await anna.continuityOf(ben);
+    report("with a hard cut Anna heard Ben:", JSON.stringify(heard));
+    assert.ok(heard.longestGapMs > UNNOTICED_MS, "the ear is deaf to breaks");
+  },
+  { config: { mesh: { ...MESH.mesh, up: 3, strategy: "hard" } } },
+);
