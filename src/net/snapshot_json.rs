@@ -8,8 +8,7 @@ use crate::core::quality::Mos;
 use crate::core::stats::{
     BandwidthSnapshot, EncodingSnapshot, PacingSnapshot, ParticipantSnapshot, PauseReason,
     PublicationSnapshot, RoomSnapshot, ShownLayers, Snapshot, StreamCounters, StreamQuality,
-    TopologySnapshot,
-    TransportSnapshot,
+    TopologySnapshot, TransportSnapshot,
 };
 use crate::core::topology::Mode;
 
