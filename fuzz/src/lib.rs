@@ -4,6 +4,7 @@
 pub mod channels;
 pub mod http;
 pub mod livekit;
+pub mod parameters;
 pub mod rtcp;
 pub mod steering;
 pub mod step;
@@ -21,7 +22,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 20] = [
+pub const TARGETS: [(&str, Body); 21] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
@@ -39,6 +40,7 @@ pub const TARGETS: [(&str, Body); 20] = [
     ("signalling", text::signalling),
     ("token", token::token),
     ("livekit", livekit::livekit),
+    ("parameters", parameters::parameters),
     ("http", http::http),
     ("stun", wire::stun),
     ("tcp_stream", wire::tcp_stream),
