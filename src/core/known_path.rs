@@ -182,6 +182,13 @@ impl KnownPath {
         }
     }
 
+    /// Notes that the peer has refused our check, because we do not know its password. That shows that it receives there, like a
+    /// handshake does; it is not asked again.
+    pub fn on_refusal(&mut self) {
+        self.question = None;
+        self.on_handshake();
+    }
+
     /// Does not count the last `late`, in which the server could not listen, unless that was so long that somebody else may
     /// have the address by now.
     pub fn forgive(&mut self, now: Instant, late: Duration) {

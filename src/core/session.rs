@@ -482,6 +482,11 @@ impl Session {
         Some(bytes)
     }
 
+    /// Whether the peer's password is known, so that checks of ours can be granted. Clients that make no offers do not say it.
+    pub fn knows_password(&self) -> bool {
+        self.association.as_ref().is_some_and(|association| !association.remote.pass.is_empty())
+    }
+
     /// Whether a STUN message can be the peer's answer to a check of ours: it is signed with the peer's password.
     ///
     /// If we do not know that, our check has a wrong signature, and an ICE agent refuses it as unauthorised, without a

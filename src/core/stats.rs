@@ -11,6 +11,7 @@ use super::event::TrackInfo;
 use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 use super::moderation::Target;
+use super::ortc::TransportDirection;
 use super::path::Path;
 use super::profile::Profile;
 use super::quality::{Mos, Quality, Score};
@@ -241,6 +242,19 @@ pub struct RedundancyDecision {
     pub reason: RedundancyReason,
 }
 
+/// One transport of a participant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransportSnapshot {
+    /// Which way media flows, seen from the participant; `None` if both.
+    pub direction: Option<TransportDirection>,
+    /// Whether media can flow.
+    pub connected: bool,
+    /// The path by which media goes; `None` if it goes nowhere.
+    pub path: Option<Path>,
+    /// The round trip to the client, from its receiver reports.
+    pub round_trip: Option<Duration>,
+}
+
 /// One participant, and how they are connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParticipantSnapshot {
@@ -260,6 +274,8 @@ pub struct ParticipantSnapshot {
     pub path: Option<Path>,
     /// The round trip to the client, from its receiver reports.
     pub round_trip: Option<Duration>,
+    /// Their transports, in the order in which they were made.
+    pub transports: Vec<TransportSnapshot>,
     /// What their network carries, by their first transport that tells.
     pub bandwidth: Option<BandwidthSnapshot>,
     /// How their media is spread over time, on the first of their transports whose network is estimated.

@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
+use crate::core::ortc::TransportDirection;
+use crate::core::path::Path;
 use crate::core::quality::Mos;
 use crate::core::stats::{
     BandwidthSnapshot, EncodingSnapshot, PacingSnapshot, ParticipantSnapshot, PauseReason,
     PublicationSnapshot, RoomSnapshot, ShownLayers, Snapshot, StreamCounters, StreamQuality,
+    TransportSnapshot,
 };
 
 /// Shows all rooms in short.
@@ -104,6 +107,30 @@ fn publications(participant: &ParticipantSnapshot) -> Vec<Value> {
     publications.collect()
 }
 
+/// The path that media takes.
+fn path(path: Path) -> Value {
+    json!({
+        "name": path.carrier.as_str(),
+        "transport": format!("{:?}", path.protocol()).to_lowercase(),
+        "local": path.local.to_string(),
+        "remote": path.remote.to_string(),
+    })
+}
+
+/// One of their transports.
+fn transport(transport: &TransportSnapshot) -> Value {
+    json!({
+        "direction": match transport.direction {
+            Some(TransportDirection::Send) => "send",
+            Some(TransportDirection::Receive) => "receive",
+            None => "both",
+        },
+        "connected": transport.connected,
+        "path": transport.path.map(path),
+        "roundTripMs": transport.round_trip.map(|time| time.as_secs_f64() * 1000.0),
+    })
+}
+
 /// Shows one participant in full.
 pub fn participant(participant: &ParticipantSnapshot) -> Value {
     let slots = participant.slots.iter().map(|slot| {
@@ -126,12 +153,8 @@ pub fn participant(participant: &ParticipantSnapshot) -> Value {
     let measured = json!({
         "hidden": participant.grants.hidden,
         "mediaLost": participant.media_lost,
-        "path": participant.path.map(|path| json!({
-            "name": path.carrier.as_str(),
-            "transport": format!("{:?}", path.protocol()).to_lowercase(),
-            "local": path.local.to_string(),
-            "remote": path.remote.to_string(),
-        })),
+        "path": participant.path.map(path),
+        "transports": participant.transports.iter().map(transport).collect::<Vec<_>>(),
         "roundTripMs": participant.round_trip.map(|time| time.as_secs_f64() * 1000.0),
         "bandwidth": participant.bandwidth.as_ref().map(bandwidth),
         "pacing": participant.pacing.as_ref().map(pacing),

@@ -21,7 +21,7 @@ use crate::core::steering::Verdict;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 9;
+pub const FACTS_VERSION: u16 = 10;
 
 /// The number of a participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -69,6 +69,26 @@ pub enum ChannelNews {
     /// One was closed.
     Closed(ChannelEnd),
     /// The association ended, and all of them with it.
+    Ended,
+}
+
+/// What became of a transport of somebody who has one for each direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransportNews {
+    /// Whether they receive on it, or send.
+    pub receives: bool,
+    /// What it was.
+    pub change: TransportChange,
+}
+
+/// What can become of a transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TransportChange {
+    /// They have opened it.
+    Opened,
+    /// Its handshake is done: media can flow.
+    Connected,
+    /// It was closed, or has failed, and they are still there.
     Ended,
 }
 
@@ -254,6 +274,8 @@ pub enum Fact {
     Encodings(TrackNumber, Vec<String>),
     /// Somebody is sent more or fewer copies of their audio than before (RFC 2198).
     Redundancy(PersonNumber, RedundancyDecision),
+    /// Something became of one of several transports of somebody.
+    Transport(PersonNumber, TransportNews),
 }
 
 /// A fact with its time, as traces contain it.

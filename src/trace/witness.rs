@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::facts::{
     ChannelNews, Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber,
+    TransportChange, TransportNews,
 };
 use super::original::Original;
 use super::replay::Step;
@@ -19,6 +20,7 @@ use crate::core::input::{DtlsEvent, Shedding};
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::negotiated::Codec;
+use crate::core::ortc::TransportDirection;
 use crate::core::outbox::RoomOutput;
 use crate::core::output::DtlsRequest;
 use crate::core::record::RecordedInput;
@@ -76,6 +78,8 @@ pub struct Witness<'s> {
     owners: BTreeMap<TransportKey, ParticipantKey>,
     /// The transports that have keys.
     connected: BTreeSet<TransportKey>,
+    /// Those that are for one direction, and whether their owners receive on them.
+    directed: BTreeMap<TransportKey, bool>,
     /// How many user name fragments each transport has had: each after the first is an ICE restart.
     ufrags: BTreeMap<TransportKey, u32>,
     tracks: BTreeMap<TrackId, KnownTrack>,
@@ -113,6 +117,7 @@ impl<'s> Witness<'s> {
             members: BTreeMap::new(),
             owners: BTreeMap::new(),
             connected: BTreeSet::new(),
+            directed: BTreeMap::new(),
             ufrags: BTreeMap::new(),
             tracks: BTreeMap::new(),
             incoming: BTreeMap::new(),
@@ -159,8 +164,13 @@ impl<'s> Witness<'s> {
             }
             // A handshake can succeed without leading to keys, if the certificate is not the promised one.
             RecordedInput::Dtls(on, _) if step.room.has_media(*on) && self.connected.insert(*on) => {
-                if let Some(number) = self.owners.get(on).and_then(|owner| self.number(*owner)) {
-                    self.tell(&Fact::Connected(number));
+                let Some(number) = self.owners.get(on).and_then(|owner| self.number(*owner)) else { return };
+                match self.directed.get(on).copied() {
+                    Some(receives) => {
+                        let news = TransportNews { receives, change: TransportChange::Connected };
+                        self.tell(&Fact::Transport(number, news));
+                    }
+                    None => self.tell(&Fact::Connected(number)),
                 }
             }
             RecordedInput::Dtls(on, event) => {
@@ -268,8 +278,22 @@ impl<'s> Witness<'s> {
                 if let Some(number) = owner.and_then(|owner| self.number(*owner)) {
                     self.tell(&Fact::IceRestarted(number));
                 }
+                if !is_another {
+                    self.note_direction(*on, room);
+                }
             }
             _ => {}
+        }
+    }
+
+    /// Notes a transport for one direction that was opened.
+    fn note_direction(&mut self, on: TransportKey, room: &Room) {
+        let Some(direction) = room.direction_of(on) else { return };
+        let receives = direction == TransportDirection::Receive;
+        self.directed.insert(on, receives);
+        if let Some(number) = self.owners.get(&on).and_then(|owner| self.number(*owner)) {
+            let news = TransportNews { receives, change: TransportChange::Opened };
+            self.tell(&Fact::Transport(number, news));
         }
     }
 
@@ -455,9 +479,17 @@ impl<'s> Witness<'s> {
     fn note_departures(&mut self, outputs: &[RoomOutput]) {
         for output in outputs {
             if let RoomOutput::Dtls(on, DtlsRequest::Forget { .. }) = output {
-                self.owners.remove(on);
+                let owner = self.owners.remove(on);
                 self.ufrags.remove(on);
                 self.connected.remove(on);
+                let leaves = |who: &ParticipantKey| {
+                    outputs.iter().any(|output| matches!(output, RoomOutput::Gone(gone, _) if gone == who))
+                };
+                let number = owner.filter(|who| !leaves(who)).and_then(|who| self.number(who));
+                if let Some((receives, number)) = self.directed.remove(on).zip(number) {
+                    let news = TransportNews { receives, change: TransportChange::Ended };
+                    self.tell(&Fact::Transport(number, news));
+                }
             }
             let RoomOutput::Gone(who, reason) = output else { continue };
             self.incoming.retain(|(key, _), _| key != who);

@@ -1,6 +1,7 @@
 //! Members without session descriptions, as clients of mediasoup are: they open transports, produce and consume by parameters.
 //! Each transport is a whole str0m endpoint of its own, which is driven without session descriptions, too.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,9 +16,12 @@ use strait::core::command::{Command, Layout, Lifeline, MediaKind, Preference, Wi
 use strait::core::event::{Consumed, Event, OpenedTransport, RefusalCode};
 use strait::core::ids::{TrackId, TransportId};
 use strait::core::ortc::{DtlsParameters, RtpCapabilities, RtpParameters, TransportDirection, router};
+use strait::core::path::{Carrier, Path};
 
+use crate::explaining::{assert_says, explained, trace_of};
 use crate::replaying::assert_replays;
-use crate::world::{World, server_address};
+use crate::traces::recorded;
+use crate::world::{Recorded, World, server_address};
 use crate::{connected, show};
 
 /// Somebody who joined by parameters.
@@ -591,4 +595,98 @@ fn a_handshake_that_never_ends_costs_the_transport_and_not_the_call() {
     assert_eq!(world.sfu.counts().1, 2);
     let lost = |event: &Event| matches!(event, Event::ParticipantMediaLost(_));
     assert!(!world.clients[BEN].events.iter().any(lost));
+}
+
+/// Returns the server's own connectivity checks to an address: their transactions.
+fn questions_to(world: &World, address: SocketAddr) -> Vec<[u8; 12]> {
+    const MAGIC: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+    let to = format!("remote: {address}");
+    let sent = world.outputs.iter().filter(|bytes| String::from_utf8_lossy(bytes).contains(&to));
+    let transaction = |bytes: &Vec<u8>| {
+        let at = bytes.windows(8).position(|part| part[..2] == [0, 1] && part[4..] == MAGIC)?;
+        bytes.get(at + 8..at + 20)?.try_into().ok()
+    };
+    sent.filter_map(transaction).collect()
+}
+
+/// Returns an unsigned refusal of a check: "401 Unauthorized", or another code.
+fn refusal_of(transaction: [u8; 12], code: u8) -> Vec<u8> {
+    let mut bytes = vec![0x01, 0x11, 0, 8, 0x21, 0x12, 0xa4, 0x42];
+    bytes.extend(transaction);
+    bytes.extend([0, 9, 0, 4, 0, 0, 4, code]);
+    bytes
+}
+
+#[test]
+fn whoever_moves_to_another_address_is_sent_media_there_once_it_has_answered() {
+    let (mut world, anna, _) = anna_and_ben();
+    let track = world.clients[BEN].track(Camera);
+    let consumed = consume(&mut world, &anna, track, false);
+    show(&mut world, BEN, Camera, 5);
+    assert_eq!(got(&world, &anna, &consumed), 5);
+    // A NAT gives her another port: her checks come from there.
+    let moved: SocketAddr = "10.0.0.77:7777".parse().expect("an address");
+    world.clients[anna.ear].address = moved;
+    world.run(Duration::from_secs(4));
+    show(&mut world, BEN, Camera, 5);
+    assert_eq!(got(&world, &anna, &consumed), 5, "anybody could say that they are there");
+    let questions = questions_to(&world, moved);
+    let transaction = *questions.last().expect("she is asked");
+    let path = Path { carrier: Carrier::Udp, local: server_address(), remote: moved };
+    // Servers of STUN grant what anybody asks, or know nothing of it.
+    world.input(Recorded::Datagram(path, refusal_of(transaction, 20)));
+    show(&mut world, BEN, Camera, 3);
+    assert_eq!(got(&world, &anna, &consumed), 5);
+    let transaction = *questions_to(&world, moved).last().expect("she is asked");
+    world.input(Recorded::Datagram(path, refusal_of(transaction, 1)));
+    show(&mut world, BEN, Camera, 10);
+    assert!(got(&world, &anna, &consumed) >= 14, "{}", got(&world, &anna, &consumed));
+    let asked = questions_to(&world, moved).len();
+    world.run(Duration::from_secs(60));
+    assert_eq!(questions_to(&world, moved).len(), asked, "who can only refuse is not asked over and over");
+    assert!(world.clients[anna.ear].rtc.is_connected());
+    assert_replays(&world);
+}
+
+#[test]
+fn a_trace_holds_both_transports_and_the_explanation_names_them() {
+    let mut world = recorded("standup");
+    let mut anna = person(&mut world, "Anna");
+    let [_, seen] = produce_both(&mut world, &anna);
+    let ben = world.join("standup", "Ben");
+    world.publish(ben, 2, &[Camera]);
+    connected(&mut world);
+    let track = world.clients[ben].track(Camera);
+    consume(&mut world, &anna, track, false);
+    film(&mut world, &mut anna, 5);
+    show(&mut world, ben, Camera, 5);
+    let snapshot = world.sfu.snapshot(world.now);
+    let transports: Vec<_> = snapshot.rooms[0].participants[0]
+        .transports
+        .iter()
+        .map(|one| (one.direction, one.connected))
+        .collect();
+    let both = [TransportDirection::Send, TransportDirection::Receive];
+    assert_eq!(transports, both.map(|direction| (Some(direction), true)));
+    world.command(anna.me, Command::Unsubscribe(track));
+    world.command(anna.me, Command::CloseProducer { track: seen });
+    world.command(anna.me, Command::CloseTransport { transport: anna.receive });
+    world.command(anna.me, Command::Leave);
+    // It replays to the same bytes, or it could not be explained.
+    let explanation = explained(&trace_of(world));
+    for words in [
+        "opened a transport for sending",
+        "opened a transport for receiving",
+        "connected the transport for sending",
+        "connected the transport for receiving",
+        "the transport for receiving ended",
+    ] {
+        assert_says(&explanation.participants[0], words);
+    }
+    let entries = &explanation.participants[0].timeline;
+    assert_eq!(
+        entries.iter().filter(|entry| entry.kind == "transport-ended").count(),
+        1,
+        "the other she left"
+    );
 }

@@ -99,8 +99,11 @@ impl Room {
         if !asks || !transport.session().is_answer_of_peer(answer, bytes) {
             return;
         }
-        if let Some(known) = transport.known(&path) {
-            known.on_answer(now);
+        let is_granted = transport.session().knows_password();
+        match transport.known(&path) {
+            Some(known) if is_granted => known.on_answer(now),
+            Some(known) => known.on_refusal(),
+            None => {}
         }
         outbox.outputs.push(RoomOutput::ClaimPath(on, path));
         let before = transport.path;
@@ -138,7 +141,11 @@ impl Room {
         let mut own = transport.rng.take();
         let rng = own.as_mut().or_else(|| owner.map(|participant| &mut participant.rng));
         let question = rng.and_then(|rng| {
-            let transaction = transport.known(&path)?.ask(now, || transaction(rng))?;
+            // Who can only refuse is asked until they have, and not over and over.
+            let may_be_asked = transport.session().knows_password()
+                || transport.known(&path).is_some_and(|known| !known.was_proven());
+            let known = transport.known(&path).filter(|_| may_be_asked)?;
+            let transaction = known.ask(now, || transaction(rng))?;
             transport.session().question(transaction)
         });
         transport.rng = own;

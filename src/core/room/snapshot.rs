@@ -10,15 +10,16 @@ use crate::core::forward::hold::Hold;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::forward::steps::{Allowance, Load};
-use crate::core::ids::{EncodingIndex, Mid, ParticipantKey, Ssrc, TrackId};
+use crate::core::ids::{EncodingIndex, Mid, ParticipantKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::layers::Layers;
 use crate::core::negotiated::{Codec, Payload};
+use crate::core::ortc::TransportDirection;
 use crate::core::participant::Participant;
 use crate::core::path::Path;
 use crate::core::quality::{Mos, effective_loss};
 use crate::core::stats::{
     BandwidthSnapshot, ParticipantSnapshot, PauseReason, PublicationSnapshot, RedundancyDecision,
-    RoomSnapshot, ShownLayers, SlotSnapshot, StreamQuality,
+    RoomSnapshot, ShownLayers, SlotSnapshot, StreamQuality, TransportSnapshot,
 };
 use crate::core::transport::Transport;
 
@@ -98,6 +99,15 @@ fn shown_layers(publication: &Publication, encoding: EncodingIndex, layers: Laye
     }
 }
 
+fn transport_snapshot(transport: &Transport) -> TransportSnapshot {
+    TransportSnapshot {
+        direction: transport.parametric.map(|own| own.direction),
+        connected: transport.media.is_some(),
+        path: transport.path,
+        round_trip: transport.media.as_ref().and_then(|media| media.egress.round_trip),
+    }
+}
+
 /// Returns why nothing of its track goes out in a slot, if that is so.
 fn pause_of(slot: &Slot) -> Option<PauseReason> {
     let holds = [
@@ -135,6 +145,12 @@ impl Room {
             bandwidth: transports().find_map(bandwidth),
             redundancy: transports().find_map(redundancy),
         }
+    }
+
+    /// Returns which way media flows on a transport, seen from its owner; `None` if both ways, or if it is gone. Replays use it
+    /// to explain.
+    pub fn direction_of(&self, on: TransportKey) -> Option<TransportDirection> {
+        Some(self.transports.get(on.0)?.parametric?.direction)
     }
 
     /// Returns what a participant is shown, by section. Replays use it to explain.
@@ -244,6 +260,7 @@ impl Room {
             connected: transports.clone().any(|transport| transport.media.is_some()),
             path: reach.path,
             round_trip: reach.round_trip,
+            transports: transports.clone().map(transport_snapshot).collect(),
             bandwidth: reach.bandwidth,
             pacing: transports.clone().find_map(|transport| transport.media.as_ref()?.egress.pacing()),
             redundancy: reach.redundancy,

@@ -130,6 +130,7 @@ impl Story {
             Fact::MediaBack(person) => self.media_back(at, index(person)),
             Fact::Channels(person, news) => self.channels(at, index(person), *news),
             Fact::Speaks { dominant, .. } => self.floor_taken(at, dominant.as_ref().map(index)),
+            Fact::Transport(person, news) => self.transport(at, index(person), *news)?,
             Fact::Redundancy(person, decision) => self.redundancy(at, index(person), *decision),
             Fact::Estimated { person, estimate, reason, .. } => {
                 self.estimated(at, index(person), *estimate, *reason)?;

@@ -11,7 +11,7 @@ use crate::trace::explain::model::{RouteSpan, Weight};
 use crate::trace::explain::someone::Someone;
 use crate::trace::explain::time::{Span, Time};
 use crate::trace::explain::words;
-use crate::trace::facts::Route;
+use crate::trace::facts::{Route, TransportChange, TransportNews};
 
 impl Story {
     /// Somebody speaks most from now on. Who speaks besides is too much to be told.
@@ -72,6 +72,31 @@ impl Story {
         let took = at.since(someone.joined);
         self.tell(at, person, "connected", Weight::Plain, format!("connected{by}, {took} after joining"));
         self.need_keyframes(person, Reason::Begins)
+    }
+
+    pub(super) fn transport(&mut self, at: Time, person: usize, news: TransportNews) -> Option<()> {
+        let someone = self.people.get_mut(person)?;
+        let TransportNews { receives, change } = news;
+        let purpose = if receives { "receiving" } else { "sending" };
+        let (kind, weight, text) = match change {
+            TransportChange::Opened => {
+                ("transport-opened", Weight::Plain, format!("opened a transport for {purpose}"))
+            }
+            TransportChange::Connected => {
+                someone.is_connected = true;
+                let took = at.since(someone.joined);
+                let text = format!("connected the transport for {purpose}, {took} after joining");
+                ("transport-connected", Weight::Plain, text)
+            }
+            TransportChange::Ended => {
+                ("transport-ended", Weight::Notable, format!("the transport for {purpose} ended"))
+            }
+        };
+        self.tell(at, person, kind, weight, text);
+        if receives && change == TransportChange::Connected {
+            self.need_keyframes(person, Reason::Begins)?;
+        }
+        Some(())
     }
 
     pub(super) fn ice_restarted(&mut self, at: Time, person: usize) {
