@@ -193,13 +193,11 @@ pub fn all() -> Vec<Seed> {
     for (name, tape) in livekit() {
         add("livekit", name, tape);
     }
-<<<<<<< HEAD
     for (name, tape) in mediasoup() {
         add("mediasoup", name, tape);
-=======
+    }
     for (name, tape) in parameters() {
         add("parameters", name, tape);
->>>>>>> h/ortc
     }
     for (name, text) in REQUESTS {
         add("http", name, text.replace('\n', "\r\n").into());
