@@ -5,6 +5,7 @@ pub mod channels;
 pub mod http;
 pub mod livekit;
 pub mod mediasoup;
+pub mod parameters;
 pub mod rtcp;
 pub mod steering;
 pub mod step;
@@ -22,7 +23,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 21] = [
+pub const TARGETS: [(&str, Body); 22] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
@@ -41,6 +42,7 @@ pub const TARGETS: [(&str, Body); 21] = [
     ("token", token::token),
     ("livekit", livekit::livekit),
     ("mediasoup", mediasoup::mediasoup),
+    ("parameters", parameters::parameters),
     ("http", http::http),
     ("stun", wire::stun),
     ("tcp_stream", wire::tcp_stream),

@@ -121,7 +121,7 @@ pub fn mediasoup(data: &[u8]) {
             break;
         }
         let Some(Told::Call(call, message)) = reaction.told else { continue };
-        match session.call(call, true, ReplyTo::Message(message.clone())) {
+        match session.call(call, Dialect::Rooms, ReplyTo::Message(message.clone())) {
             Asked::Core(demands) => {
                 let replies = demands.into_iter().flat_map(|demand| core.take(demand)).collect();
                 assert_eq!(

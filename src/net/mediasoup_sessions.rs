@@ -18,7 +18,7 @@ use super::swept::Swept;
 use crate::core::event::Event;
 use crate::core::ids::{ConnectionId, ParticipantId, RoomId, TransportId};
 use crate::signal::Demand;
-use crate::signal::mediasoup::{Dialect, Session, SessionReaction};
+use crate::signal::mediasoup::{CallRates, Dialect, Session, SessionReaction};
 
 /// Sets the ids of sessions apart from those of TCP connections, and of WHIP's sessions.
 const ID_MARK: u64 = 1 << 62;
@@ -68,9 +68,16 @@ pub struct HeldSession {
     pub had_socket: bool,
     /// Since when the core has taken its connection for broken.
     lost_at: Option<Instant>,
+    /// How much may be called for it by REST.
+    pub rates: CallRates,
 }
 
 impl HeldSession {
+    /// Notes that something was asked of the core for it: if its connection is broken, it is so from now on.
+    pub fn note_call(&mut self, now: Instant) {
+        self.lost_at = self.session.lost_for().map(|_| now);
+    }
+
     fn is_over(&self, now: Instant) -> bool {
         let lost = self.lost_at.zip(self.session.lost_for());
         // A second more, so that it is the core that forgets first.
@@ -105,14 +112,16 @@ impl MediasoupSessions {
         id.0 & ID_MARK != 0 && id.0 & OTHERS_MARK == 0
     }
 
-    /// Counts the sessions.
+    /// Counts the sessions, without those that may only be taken up again.
     pub fn count(&self) -> usize {
-        self.sessions.entries.len()
+        self.sessions.entries.values().filter(|held| held.session.lost_for().is_none()).count()
     }
 
-    /// Returns how many sessions without a WebSocket a host has.
+    /// Returns how many sessions a host has that need no WebSocket.
     pub fn of_host(&self, host: IpAddr) -> usize {
-        let counts = |held: &&HeldSession| held.host == host && held.socket.is_none();
+        let counts = |held: &&HeldSession| {
+            held.host == host && held.socket.is_none() && held.session.lost_for().is_none()
+        };
         self.sessions.entries.values().filter(counts).count()
     }
 
@@ -127,7 +136,7 @@ impl MediasoupSessions {
         &mut self,
         now: Instant,
         id: ConnectionId,
-        mut session: Session,
+        (session, rates): (Session, CallRates),
         owner: Owner,
         (origin, host): (ClientOrigin, IpAddr),
     ) {
@@ -136,9 +145,8 @@ impl MediasoupSessions {
         let listener = self.listeners.get(&key).into_iter().flatten().rfind(|other| other.owner.is(&owner));
         let socket = listener.map(|listener| (listener.socket, Dialect::Channels));
         self.by_key.insert(key, id);
-        session.set_one_of_each(socket.is_none());
-        let held =
-            HeldSession { session, owner, origin, host, socket, had_socket: socket.is_some(), lost_at: None };
+        let had_socket = socket.is_some();
+        let held = HeldSession { session, owner, origin, host, socket, had_socket, lost_at: None, rates };
         self.by_socket.extend(socket.map(|(socket, _)| (socket, id)));
         self.sessions.entries.insert(id, held);
     }
@@ -229,9 +237,7 @@ impl MediasoupSessions {
         let older = held.socket.replace((socket, dialect)).map(|(socket, _)| socket);
         held.had_socket = true;
         held.lost_at = None;
-        // With a WebSocket, it is known when a page has gone.
-        held.session.set_one_of_each(false);
-        let demand = held.session.resume();
+        let demand = held.session.take_up();
         self.ask(id, demand);
         let older = older.filter(|older| *older != socket);
         if let Some(older) = older {

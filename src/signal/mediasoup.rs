@@ -15,6 +15,7 @@ mod fields;
 mod ids;
 mod news;
 mod people;
+mod rates;
 mod session;
 mod socket;
 
@@ -25,8 +26,9 @@ pub use calls::{Call, CallName, Entering, no_receiver, no_transport};
 pub use fields::Fields;
 pub use news::{Dialect, News, producer_json};
 pub use people::user_of;
+pub use rates::{CALL_COST, CallRates};
 pub use session::{Asked, ReplyTo, Session, SessionReaction, not_there, plain};
-pub use socket::{CALL_COST, MessageRef, SocketFrontEnd, SocketReaction, Told, reply_text};
+pub use socket::{MessageRef, SocketFrontEnd, SocketReaction, Told, reply_text};
 
 use crate::core::event::{Refusal, RefusalCode};
 

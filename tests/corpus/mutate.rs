@@ -6,7 +6,7 @@ use strait::sim::dice::Dice;
 pub fn count(target: &str) -> u64 {
     match target {
         "core" | "datagrams" => 30,
-        "sdp_offer" | "trace" | "turn" => 150,
+        "sdp_offer" | "trace" | "turn" | "parameters" => 150,
         _ => 2000,
     }
 }

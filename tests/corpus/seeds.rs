@@ -105,6 +105,46 @@ fn livekit() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// Two people who open transports, connect them, produce, consume, and close all that in different ways; and what browsers say.
+fn parameters() -> Vec<(&'static str, Vec<u8>)> {
+    // A command: whose and which, with what it is about.
+    let command = |who: u8, kind: u8, which: u8, flags: u8| vec![who << 6 | kind, which, flags];
+    let with = |who: u8, kind: u8, which: u8, flags: u8, text: &str| {
+        let mut tape = command(who, kind, which, flags);
+        push_bytes(&mut tape, text.as_bytes());
+        tape
+    };
+    let wait = |tens_of_ms: u16| [&[12][..], &tens_of_ms.to_be_bytes()].concat();
+    let joined = |who: u8| {
+        let (send, receive) = (command(who, 0, 0, 4), command(who, 0, 0, 0));
+        [vec![who << 6], send, receive, with(who, 1, 0, 0, ""), with(who, 1, 1, 0, "")].concat()
+    };
+    let both = [joined(0), joined(1), vec![13, 0, 0, 13, 1, 0, 13, 2, 0, 13, 3, 0], wait(50)].concat();
+    let produced = [with(0, 4, 0, 0, ""), with(0, 4, 0, 1, "")].concat();
+    let consumed = [with(1, 7, 1, 0, ""), with(1, 7, 1, 1, "")].concat();
+    let resumed = [command(1, 9, 0, 4), command(1, 9, 0, 5), command(1, 10, 90, 1), wait(100)].concat();
+    let ends = [command(1, 10, 0, 4), command(0, 6, 0, 1), command(0, 3, 0, 0), command(1, 3, 1, 0)].concat();
+    let camera = concat!(
+        r#"{"mid":"0","codecs":[{"mimeType":"video/VP9","payloadType":98,"clockRate":90000,"parameters":{"profile-id":0},"#,
+        r#""rtcpFeedback":[{"type":"nack","parameter":""}]},{"mimeType":"video/rtx","payloadType":99,"clockRate":90000,"#,
+        r#""parameters":{"apt":98}}],"headerExtensions":[{"uri":"urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id","id":10}],"#,
+        r#""encodings":[{"rid":"r0","scaleResolutionDownBy":2.5},{"rid":"r1","maxBitrate":900000}],"rtcp":{"cname":""}}"#,
+    );
+    let decoder = concat!(
+        r#"{"codecs":[{"kind":"video","mimeType":"video/VP9","clockRate":90000,"parameters":{"profile-id":"0"}}],"#,
+        r#""headerExtensions":[{"kind":"video","uri":"urn:ietf:params:rtp-hdrext:sdes:mid","preferredId":1}]}"#,
+    );
+    let dtls = r#"{"role":"server","fingerprints":[{"algorithm":"sha-1","value":"00"},{"algorithm":"sha-256","value":"00"}]}"#;
+    vec![
+        ("call", [both.clone(), produced.clone(), consumed.clone(), resumed, ends].concat()),
+        ("gone", [both.clone(), produced, consumed, vec![13, 0, 2, 13, 3, 2], wait(20_000)].concat()),
+        (
+            "browser",
+            [both, with(0, 4, 0, 1, camera), with(1, 7, 1, 0, decoder), with(0, 1, 0, 0, dtls)].concat(),
+        ),
+    ]
+}
+
 /// Requests to LiveKit's room service: a name, a method, the type of the body, and the body.
 const ROOM_SERVICE: [(&str, &str, &str, &[u8]); 2] = [
     (
@@ -155,6 +195,9 @@ pub fn all() -> Vec<Seed> {
     }
     for (name, tape) in mediasoup() {
         add("mediasoup", name, tape);
+    }
+    for (name, tape) in parameters() {
+        add("parameters", name, tape);
     }
     for (name, text) in REQUESTS {
         add("http", name, text.replace('\n', "\r\n").into());

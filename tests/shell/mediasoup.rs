@@ -34,7 +34,8 @@ fn only(codec: &str) -> Value {
 }
 
 fn dtls() -> Value {
-    json!({"role": "client", "fingerprints": [{"algorithm": "sha-256", "value": ["AB"; 32].join(":")}]})
+    let fingerprint = ["AB"; 32].join(":");
+    json!({"role": "client", "fingerprints": [{"algorithm": "sha-256", "value": fingerprint}]})
 }
 
 /// Somebody's program, which keeps its cookie.

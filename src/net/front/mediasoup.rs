@@ -34,10 +34,11 @@ use crate::net::client_origin::ClientOrigin;
 use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
 use crate::net::mediasoup_sessions::{Key, Owner, same};
+use crate::net::tcp::web_socket::limits_of;
 use crate::net::{clock, entropy};
 use crate::signal::mediasoup::{
-    Asked, CALL_COST, Call, CallName, Dialect, Entering, Fields, ReplyTo, Session, no_receiver, no_transport,
-    not_there, producer_json, status, user_of,
+    Asked, CALL_COST, Call, CallName, CallRates, Dialect, Entering, Fields, ReplyTo, Session, no_receiver,
+    no_transport, not_there, producer_json, status, user_of,
 };
 use crate::signal::native::refusals;
 use crate::signal::{Demand, Ticket};
@@ -112,7 +113,7 @@ impl Front {
                 self.answer_capabilities(now, place, request, (&room, dialect), sfu)
             }
             MediasoupTarget::Producers(room, user) => {
-                self.answer_producers(now, request, &room, user.as_deref(), sfu)
+                self.answer_producers(now, place, request, (&room, user.as_deref()), sfu)
             }
             MediasoupTarget::Call(dialect, name) => self.call(now, place, request, (dialect, name), sfu),
             MediasoupTarget::Socket(dialect) => {
@@ -189,13 +190,14 @@ impl Front {
         sfu: &Sfu,
     ) -> Result<MediasoupOutcome, Refusal> {
         let room = room_of(room)?;
+        let host = self.connections.at(place).map(|connection| host_of(connection.client));
+        host.map_or(Ok(()), |host| self.take_part_of_offer(now, host, CALL_COST))?;
         let grants = self.visitor(bearer(request).as_deref(), &room, None)?.grants;
         let snapshot = sfu.room_snapshot(now, &room);
         let codecs = snapshot.as_ref().map_or(CodecSet::ALL, |room| room.options.codecs);
         let response = json_response(&capabilities_json(codecs));
         // One dialect has a room from here on. Making one is as much as joining.
         let is_to_be_made = dialect == Dialect::Rooms && snapshot.is_none() && grants.create;
-        let host = self.connections.at(place).map(|connection| host_of(connection.client));
         if is_to_be_made && host.is_some_and(|host| self.joins.take(now, host, 1.0)) {
             return Ok(MediasoupOutcome::MakeRoom(room, response));
         }
@@ -203,14 +205,16 @@ impl Front {
     }
 
     fn answer_producers(
-        &self,
+        &mut self,
         now: Instant,
+        place: usize,
         request: &Request,
-        room: &str,
-        user: Option<&str>,
+        (room, user): (&str, Option<&str>),
         sfu: &Sfu,
     ) -> Result<MediasoupOutcome, Refusal> {
         let room = room_of(room)?;
+        let host = self.connections.at(place).map(|connection| host_of(connection.client));
+        host.map_or(Ok(()), |host| self.take_part_of_offer(now, host, CALL_COST))?;
         self.visitor(bearer(request).as_deref(), &room, None)?;
         let snapshot = sfu.room_snapshot(now, &room);
         let people = snapshot.iter().flat_map(|room| &room.participants);
@@ -227,6 +231,12 @@ impl Front {
             }
         }
         Ok(MediasoupOutcome::Answer(json_response(&json!({"producers": producers}))))
+    }
+
+    /// Takes a part of an offer from an address's allowance, for what goes through a whole room.
+    fn take_part_of_offer(&mut self, now: Instant, host: IpAddr, cost: f64) -> Result<(), Refusal> {
+        let is_granted = self.offers.take(now, host, cost);
+        is_granted.then_some(()).ok_or_else(|| refusals::offers_too_fast(self.config.offers_per_second))
     }
 
     /// Takes a call.
@@ -252,9 +262,6 @@ impl Front {
         let entering = entering.then(|| Entering::read(&mut fields, dialect)).transpose()?;
         let call = Call::read(name, &mut fields)?;
         let caller = self.caller(place, request)?;
-        if name.negotiates() && !self.offers.take(now, caller.host, CALL_COST) {
-            return Err(refusals::offers_too_fast(self.config.offers_per_second));
-        }
         let Some(connection) = self.connections.at(place) else { return Err(not_there()) };
         let reply_to = ReplyTo::Request(connection.id);
         let token = bearer(request);
@@ -271,7 +278,8 @@ impl Front {
                 match self.find_owned(now, &entering, &visitor.owner(&caller.client))? {
                     Some(id) => id,
                     None if name == CallName::CreateTransport => {
-                        return self.open_by_request(now, caller, (entering, visitor), call, reply_to, sfu);
+                        let call = (call, dialect, reply_to);
+                        return self.open_by_request(now, caller, (entering, visitor), call, sfu);
                     }
                     None => return Err(not_there()),
                 }
@@ -282,7 +290,11 @@ impl Front {
             }
         };
         let Some(held) = self.mediasoup.get(id) else { return Err(not_there()) };
-        match held.session.call(call, dialect == Dialect::Rooms, reply_to) {
+        held.rates.message(now)?;
+        held.rates.call(now, name, held.session.others())?;
+        let asked = held.session.call(call, dialect, reply_to);
+        held.note_call(now);
+        match asked {
             Asked::Core(demands) => Ok(MediasoupOutcome::Wait(id, demands)),
             Asked::Later => Ok(MediasoupOutcome::Wait(id, Vec::new())),
             Asked::Refused(refusal) => Err(refusal),
@@ -334,10 +346,11 @@ impl Front {
         now: Instant,
         caller: Caller,
         (entering, visitor): (Entering, Visitor),
-        call: Call,
-        reply_to: ReplyTo,
+        (call, dialect, reply_to): (Call, Dialect, ReplyTo),
         sfu: &Sfu,
     ) -> Result<MediasoupOutcome, Refusal> {
+        // It is looked up who is in the room.
+        self.take_part_of_offer(now, caller.host, 1.0)?;
         if self.mediasoup.of_host(caller.host) >= self.config.connections_per_address_max {
             return Err(Refusal::new(
                 RefusalCode::RateLimited,
@@ -352,7 +365,7 @@ impl Front {
             if self.mediasoup.has_listener(&key, &owner) { Lifeline::Signalling } else { Lifeline::Media };
         let (id, demand) = self.open_session(now, caller, (key, visitor), lifeline, ReplyTo::Nobody, sfu)?;
         if let Some(held) = self.mediasoup.get(id) {
-            held.session.call(call, false, reply_to);
+            held.session.call(call, dialect, reply_to);
         }
         Ok(MediasoupOutcome::Wait(id, vec![demand]))
     }
@@ -389,7 +402,8 @@ impl Front {
         let id = self.mediasoup.next_id();
         debug!(connection = id.0, client = %caller.origin.client, %room, "a session of mediasoup's asked for");
         let (session, demand) = Session::open((room, user, name), secret()?, lifeline, ticket, reply_to);
-        self.mediasoup.add(now, id, session, owner, (caller.origin, caller.host));
+        let rates = CallRates::new(limits_of(&self.config), now);
+        self.mediasoup.add(now, id, (session, rates), owner, (caller.origin, caller.host));
         Ok((id, demand))
     }
 

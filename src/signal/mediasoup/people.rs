@@ -94,11 +94,12 @@ impl People {
         self.users.get(&participant).map(|person| person.user.as_str())
     }
 
-    /// Returns everybody and everything, as it is told to whoever begins to listen.
-    pub fn everything(&self) -> Vec<News> {
+    /// Returns everybody, and every track that `is_known` does not know, as they are told to whoever begins to listen.
+    pub fn everything_but(&self, is_known: impl Fn(TrackId) -> bool) -> Vec<News> {
         let users = self.users.values().cloned();
         let users = users.map(|Person { user, name }| News::UserJoined { user, name });
-        let producers = self.tracks.values().filter_map(|info| {
+        let unknown = self.tracks.values().filter(|info| !is_known(info.track));
+        let producers = unknown.filter_map(|info| {
             let user = self.user(info.participant)?.to_owned();
             Some(News::NewProducer { user, info: info.clone() })
         });

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use super::calls::{Call, no_receiver};
 use super::ids::consumer_id;
-use super::news::News;
+use super::news::{Dialect, News};
 use super::people::{People, Person};
 use super::socket::MessageRef;
 use crate::core::command::{Command, Layout, Lifeline, Preference, Proof, Resume};
 use crate::core::event::{
-    ClosingReason, Consumed, Event, Joined, LeaveReason, OpenedTransport, Refusal, RefusalCode,
+    ClosingReason, Consumed, Event, Joined, LeaveReason, OpenedTransport, Refusal, RefusalCode, Resumed,
 };
 use crate::core::ids::{ConnectionId, ParticipantId, RequestId, RoomId, TrackId, TransportId};
 use crate::core::ortc::TransportDirection;
@@ -118,9 +118,7 @@ pub struct Session {
     requests: u64,
     pending: BTreeMap<u64, (ReplyTo, Pending)>,
     /// Calls that came before the session had begun.
-    waiting: Vec<(ReplyTo, Call, bool)>,
-    /// Whether a second transport for one direction takes the place of the first.
-    has_one_of_each: bool,
+    waiting: Vec<(ReplyTo, Call, Dialect)>,
 }
 
 impl Session {
@@ -149,7 +147,6 @@ impl Session {
             requests: 0,
             pending: BTreeMap::new(),
             waiting: Vec::new(),
-            has_one_of_each: false,
         };
         let request = session.note(reply_to, Pending::Join);
         let demand = Demand::Join {
@@ -163,12 +160,6 @@ impl Session {
             ticket,
         };
         (session, demand)
-    }
-
-    /// From now on, or no longer, a second transport for one direction takes the place of the first: without a WebSocket nobody
-    /// says that a page was loaded again, which would leave its tracks behind.
-    pub fn set_one_of_each(&mut self, has_one_of_each: bool) {
-        self.has_one_of_each = has_one_of_each;
     }
 
     /// Returns what keeps the user in the room.
@@ -204,16 +195,22 @@ impl Session {
     /// Returns what somebody is told who has come in by a WebSocket.
     pub fn welcome(&self) -> Value {
         let others: Vec<&str> = self.people.users().collect();
-        json!({"participantId": self.user, "participants": others, "sessionId": self.secret})
+        let consumers: Vec<String> = self.consumers.keys().map(|track| consumer_id(*track)).collect();
+        json!({
+            "participantId": self.user,
+            "participants": others,
+            "consumers": consumers,
+            "sessionId": self.secret,
+        })
     }
 
-    /// Returns everybody and everything in the room, for whoever begins to listen.
+    /// Returns everybody who is in the room and all that could be received there and is not, for whoever begins to listen.
     pub fn everything(&self) -> Vec<News> {
-        self.people.everything()
+        self.people.everything_but(|track| self.consumers.contains_key(&track))
     }
 
-    /// Takes a call. `is_paused` says whether consumers begin paused if the call does not say it.
-    pub fn call(&mut self, call: Call, is_paused: bool, reply_to: ReplyTo) -> Asked {
+    /// Takes a call, as it is meant in that dialect.
+    pub fn call(&mut self, call: Call, dialect: Dialect, reply_to: ReplyTo) -> Asked {
         if self.pending.len() + self.waiting.len() >= PENDING_MAX {
             return Asked::Refused(Refusal::new(
                 RefusalCode::RateLimited,
@@ -223,26 +220,39 @@ impl Session {
         }
         match self.state {
             State::Joining => {
-                self.waiting.push((reply_to, call, is_paused));
+                self.waiting.push((reply_to, call, dialect));
                 Asked::Later
             }
             State::Leaving => Asked::Refused(not_there()),
-            State::In | State::Lost => {
-                let mut demands: Vec<Demand> = self.resume().into_iter().collect();
-                match self.demands_of(call, is_paused, reply_to) {
+            State::In => self.demands_of(call, dialect, reply_to).map_or_else(Asked::Refused, Asked::Core),
+            // The core takes calls of a connection that it knows alone, and this one stays as broken as it was.
+            State::Lost => {
+                let mut demands: Vec<Demand> = self.resumption().into_iter().collect();
+                match self.demands_of(call, dialect, reply_to) {
                     Ok(asked) => demands.extend(asked),
                     Err(refusal) => return Asked::Refused(refusal),
+                }
+                if self.state == State::Lost {
+                    demands.push(Demand::ConnectionLost);
                 }
                 Asked::Core(demands)
             }
         }
     }
 
-    fn demands_of(&mut self, call: Call, is_paused: bool, reply_to: ReplyTo) -> Result<Vec<Demand>, Refusal> {
+    fn demands_of(
+        &mut self,
+        call: Call,
+        dialect: Dialect,
+        reply_to: ReplyTo,
+    ) -> Result<Vec<Demand>, Refusal> {
         let mut before = Vec::new();
         let (pending, command) = match call {
             Call::CreateTransport(direction) => {
-                before = self.make_place(direction);
+                // By REST nothing says that a page was loaded again, and what it left behind would be there for ever.
+                if dialect == Dialect::Channels {
+                    before = self.make_place(direction);
+                }
                 (Pending::Open(direction), Command::OpenTransport { direction })
             }
             Call::ConnectTransport(transport, dtls) => {
@@ -260,7 +270,7 @@ impl Session {
             Call::CloseProducer(track) => (Pending::CloseProducer(track), Command::CloseProducer { track }),
             Call::Consume { transport, producer, capabilities, paused } => {
                 let transport = self.receiver(transport)?;
-                let paused = paused.unwrap_or(is_paused);
+                let paused = paused.unwrap_or(dialect == Dialect::Rooms);
                 let command = Command::Consume { transport, track: producer, capabilities, paused };
                 (Pending::Consume(transport), command)
             }
@@ -288,9 +298,6 @@ impl Session {
 
     /// Returns what has to be closed, so that there can be another transport for that direction.
     fn make_place(&mut self, direction: TransportDirection) -> Vec<Demand> {
-        if !self.has_one_of_each {
-            return Vec::new();
-        }
         let older = self.transports.iter().filter(|(_, of)| **of == direction).map(|(id, _)| *id);
         let older: Vec<TransportId> = older.collect();
         let close = |transport| {
@@ -341,7 +348,7 @@ impl Session {
 
     /// Ends the session, whoever wants it. Returns what the core has to hear, in this order.
     pub fn leave(&mut self) -> Vec<Demand> {
-        let mut demands: Vec<Demand> = self.resume().into_iter().collect();
+        let mut demands: Vec<Demand> = self.take_up().into_iter().collect();
         demands.extend(self.socket_ended(true));
         demands
     }
@@ -357,12 +364,16 @@ impl Session {
     }
 
     /// Takes the session up again, if the core takes its connection for broken. Returns what the core has to hear.
-    pub fn resume(&mut self) -> Option<Demand> {
+    pub fn take_up(&mut self) -> Option<Demand> {
         if self.state != State::Lost {
             return None;
         }
-        let (participant, secret) = self.me.clone()?;
         self.state = State::In;
+        self.resumption()
+    }
+
+    fn resumption(&mut self) -> Option<Demand> {
+        let (participant, secret) = self.me.clone()?;
         let request = self.note(ReplyTo::Nobody, Pending::Resume);
         let resume = Resume { room: self.room.clone(), participant, proof: Proof::Secret(secret) };
         Some(Demand::Resume { request, resume })
@@ -391,11 +402,7 @@ impl Session {
     pub fn event(&mut self, event: &Event) -> SessionReaction {
         match event {
             Event::Joined(request, joined) => self.joined(request.as_ref(), joined),
-            Event::Resumed(request, resumed) => {
-                self.take(request.as_ref());
-                self.people.replace(&resumed.joined.participants);
-                SessionReaction { news: self.everything(), ..SessionReaction::default() }
-            }
+            Event::Resumed(request, resumed) => self.resumed(request.as_ref(), resumed),
             Event::Waiting(_) => self.turned_away(),
             Event::TransportOpened(request, opened) => self.opened(request.as_ref(), opened),
             Event::Produced(request, track) => self.produced(request.as_ref(), *track),
@@ -427,14 +434,25 @@ impl Session {
         }
         self.state = State::In;
         reaction.news = self.everything();
-        for (reply_to, call, is_paused) in std::mem::take(&mut self.waiting) {
-            match self.call(call, is_paused, reply_to.clone()) {
+        for (reply_to, call, dialect) in std::mem::take(&mut self.waiting) {
+            match self.call(call, dialect, reply_to.clone()) {
                 Asked::Core(demands) => reaction.demands.extend(demands),
                 Asked::Later => {}
                 Asked::Refused(refusal) => reaction.replies.push((reply_to, Err(refusal))),
             }
         }
         reaction
+    }
+
+    /// Notes what has happened since the connection broke.
+    fn resumed(&mut self, request: Option<&RequestId>, resumed: &Resumed) -> SessionReaction {
+        self.take(request);
+        self.people.replace(&resumed.joined.participants);
+        let is_there = |track: &TrackId| self.people.track(*track).is_some();
+        let ended: Vec<TrackId> = self.consumers.keys().copied().filter(|track| !is_there(track)).collect();
+        self.consumers.retain(|track, _| !ended.contains(track));
+        let ended = ended.into_iter().map(News::ConsumerClosed);
+        SessionReaction { news: ended.chain(self.everything()).collect(), ..SessionReaction::default() }
     }
 
     /// Ends a session that would have to wait at the door: the protocol has no way to wait for that.
@@ -548,8 +566,19 @@ impl Session {
                 reaction.replies.insert(0, (reply_to, Err(refusal.clone())));
                 reaction
             }
-            // The member is gone, or is somebody else's: all that has been asked meanwhile comes to nothing.
-            Some((_, Pending::Resume)) => self.end(&not_there()),
+            // It is tried again with the next call.
+            Some((_, Pending::Resume)) if refusal.code == RefusalCode::RateLimited => {
+                self.state = State::Lost;
+                SessionReaction::default()
+            }
+            // The member is gone: all that has been asked meanwhile comes to nothing.
+            Some((_, Pending::Resume)) => {
+                let reason = LeaveReason::ResumeTimeout;
+                let mut reaction = self.end(&not_there());
+                reaction.news.push(News::Over(reason.as_str()));
+                reaction.ended_by = Some(ClosingReason::Gone(reason));
+                reaction
+            }
             Some((reply_to, _)) => SessionReaction {
                 replies: vec![(reply_to, Err(refusal.clone()))],
                 ..SessionReaction::default()

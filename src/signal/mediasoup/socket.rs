@@ -8,13 +8,11 @@ use serde_json::{Map, Value, json};
 use super::calls::{Call, CallName, Entering};
 use super::fields::Fields;
 use super::news::Dialect;
+use super::rates::CallRates;
 use crate::core::event::{Refusal, RefusalCode};
-use crate::limits::{FAULTS_MAX, FAULTS_PER_SECOND, RECIPIENTS_PER_MESSAGE, REQUEST_ID_BYTES_MAX};
+use crate::limits::{FAULTS_MAX, FAULTS_PER_SECOND, REQUEST_ID_BYTES_MAX};
 use crate::signal::allowance::Allowance;
 use crate::signal::native::{Close, Limits, code_text, is_fatal, refusals};
-
-/// How many offers a call counts as that negotiates something. It is about one section, and an offer about all of them.
-pub const CALL_COST: f64 = 0.2;
 
 /// Which message an answer is to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +54,7 @@ pub struct SocketReaction {
 pub struct SocketFrontEnd {
     dialect: Dialect,
     limits: Limits,
-    messages: Allowance,
-    offers: Allowance,
+    rates: CallRates,
     /// How often the client may still break the rules before it is cut.
     faults: Allowance,
     /// Whether somebody has come in by it.
@@ -72,8 +69,7 @@ impl SocketFrontEnd {
         Self {
             dialect,
             limits,
-            messages: Allowance::new(limits.messages_per_second, limits.messages_burst, now),
-            offers: Allowance::new(limits.offers_per_second, limits.offers_burst, now),
+            rates: CallRates::new(limits, now),
             faults: Allowance::new(FAULTS_PER_SECOND, FAULTS_MAX, now),
             has_entered: false,
             client,
@@ -103,8 +99,8 @@ impl SocketFrontEnd {
     /// Takes one of the client's messages. `others` are those who are told what it does.
     pub fn receive(&mut self, now: Instant, text: &str, others: usize) -> SocketReaction {
         // Taken before anything is read. A message that cannot be read costs as much as another.
-        if !self.messages.take(now, 1.0) {
-            return self.fault(now, None, refusals::rate_limited(self.limits.messages_per_second as usize));
+        if let Err(refusal) = self.rates.message(now) {
+            return self.fault(now, None, refusal);
         }
         let mut fields = match Fields::read(text.as_bytes()) {
             Ok(fields) => fields,
@@ -145,6 +141,8 @@ impl SocketFrontEnd {
         }
         let told = match kind {
             "join-room" => {
+                // It is looked up who is in the room.
+                self.rates.offer(now, 1.0).map_err(|refusal| ("join-room", refusal))?;
                 let entering = Entering::read(fields, self.dialect);
                 Told::Enter(
                     entering.map_err(|refusal| ("join-room", refusal))?,
@@ -159,24 +157,12 @@ impl SocketFrontEnd {
                 let Some((kind, name)) = CallName::ALL.into_iter().find(|(name, _)| *name == known) else {
                     return Err(("", unsupported(kind, "docs/mediasoup.md lists the messages.")));
                 };
-                self.charge(now, name, others).map_err(|refusal| (kind, refusal))?;
+                self.rates.call(now, name, others).map_err(|refusal| (kind, refusal))?;
                 let call = Call::read(name, fields).map_err(|refusal| (kind, refusal))?;
                 Told::Call(call, MessageRef { kind, id })
             }
         };
         Ok(SocketReaction { told: Some(told), ..SocketReaction::default() })
-    }
-
-    /// Takes from the allowances what a call costs beyond one message.
-    fn charge(&mut self, now: Instant, name: CallName, others: usize) -> Result<(), Refusal> {
-        if name.negotiates() && !self.offers.take(now, CALL_COST) {
-            return Err(refusals::offers_too_fast(self.limits.offers_per_second));
-        }
-        let told = if name.is_news() { others / RECIPIENTS_PER_MESSAGE } else { 0 };
-        if told > 0 && !self.messages.take(now, told as f64) {
-            return Err(refusals::rate_limited(self.limits.messages_per_second as usize));
-        }
-        Ok(())
     }
 
     /// Refuses a message that breaks the rules. A client that goes on breaking them is disconnected.
@@ -199,10 +185,10 @@ impl SocketFrontEnd {
 
     /// Takes a ping or a pong of the WebSocket itself, which counts as a message. It is answered already.
     pub fn receive_control(&mut self, now: Instant) -> SocketReaction {
-        if self.messages.take(now, 1.0) || self.faults.take(now, 1.0) {
-            return SocketReaction::default();
+        match self.rates.message(now) {
+            Err(refusal) if !self.faults.take(now, 1.0) => self.fault(now, None, refusal),
+            _ => SocketReaction::default(),
         }
-        self.fault(now, None, refusals::rate_limited(self.limits.messages_per_second as usize))
     }
 
     /// Refuses a message over the limit, and ends the connection, because the next message cannot be found.

@@ -90,7 +90,7 @@ fn in_room(lifeline: Lifeline) -> Session {
     for (number, transport, direction) in
         [(2, SEND, TransportDirection::Send), (3, RECEIVE, TransportDirection::Receive)]
     {
-        session.call(Call::CreateTransport(direction), false, ReplyTo::Nobody);
+        session.call(Call::CreateTransport(direction), Dialect::Rooms, ReplyTo::Nobody);
         let reaction = session.event(&opened_transport(number, transport));
         assert_eq!(reaction.opened, Some(transport));
     }
@@ -129,7 +129,7 @@ fn reply(reaction: &SessionReaction) -> Result<Value, (&str, &str)> {
 fn a_first_call_waits_until_its_caller_is_in_and_is_answered_with_the_transport() {
     let mut session = opened(Lifeline::Media);
     let call = Call::CreateTransport(TransportDirection::Send);
-    assert_eq!(session.call(call, false, HTTP), Asked::Later);
+    assert_eq!(session.call(call, Dialect::Channels, HTTP), Asked::Later);
     let reaction = session.event(&joined());
     let open = Command::OpenTransport { direction: TransportDirection::Send };
     assert_eq!(reaction.demands, [Demand::Command { request: request(2), command: open }]);
@@ -149,12 +149,12 @@ fn a_first_call_waits_until_its_caller_is_in_and_is_answered_with_the_transport(
 #[test]
 fn whoever_cannot_come_in_has_all_calls_refused() {
     let mut session = opened(Lifeline::Media);
-    session.call(Call::CreateTransport(TransportDirection::Send), false, HTTP);
+    session.call(Call::CreateTransport(TransportDirection::Send), Dialect::Channels, HTTP);
     let full = Refusal::new(RefusalCode::RoomFull, "full", "wait");
     let reaction = session.event(&Event::Refused(request(1), full.clone()));
     assert!(reaction.is_over && reaction.replies.contains(&(HTTP, Err(full))), "{reaction:?}");
     let mut session = opened(Lifeline::Signalling);
-    session.call(Call::CreateTransport(TransportDirection::Send), false, HTTP);
+    session.call(Call::CreateTransport(TransportDirection::Send), Dialect::Channels, HTTP);
     let reaction = session.event(&Event::Waiting(BEN));
     assert!(reaction.is_over && reply(&reaction).is_err_and(|(message, _)| message.contains("let you in")));
     assert_eq!(reaction.demands, [Demand::ConnectionLost], "nobody knocks any more");
@@ -170,15 +170,18 @@ fn what_is_produced_and_consumed_has_the_ids_of_tracks_and_only_own_transports_r
         parameters: Box::default(),
         paused: false,
     };
-    assert!(matches!(&*commands(session.call(produce, true, HTTP)), [Command::Produce { muted: false, .. }]));
+    assert!(matches!(
+        &*commands(session.call(produce, Dialect::Rooms, HTTP)),
+        [Command::Produce { muted: false, .. }]
+    ));
     assert_eq!(reply(&session.event(&Event::Produced(request(4), OWN))), Ok(json!({"id": OWN.to_string()})));
     for foreign in [Some(SEND), Some(TransportId(99))] {
-        let Asked::Refused(refusal) = session.call(consume(foreign), true, HTTP) else {
+        let Asked::Refused(refusal) = session.call(consume(foreign), Dialect::Rooms, HTTP) else {
             panic!("{foreign:?}")
         };
         assert_eq!(refusal.message, "Consumer transport not found");
     }
-    let asked = commands(session.call(consume(None), true, HTTP));
+    let asked = commands(session.call(consume(None), Dialect::Rooms, HTTP));
     assert!(
         matches!(&*asked, [Command::Consume { transport: RECEIVE, track: CAMERA, paused: true, .. }]),
         "{asked:?}"
@@ -187,7 +190,7 @@ fn what_is_produced_and_consumed_has_the_ids_of_tracks_and_only_own_transports_r
     let answer = reply(&answer).expect("it is consumed");
     assert_eq!((&answer["id"], &answer["kind"]), (&json!(format!("c-{CAMERA}")), &json!("video")));
     assert_eq!(answer["producerId"], CAMERA.to_string());
-    let resumed = commands(session.call(Call::PauseConsumer(CAMERA, false), true, HTTP));
+    let resumed = commands(session.call(Call::PauseConsumer(CAMERA, false), Dialect::Rooms, HTTP));
     assert_eq!(resumed, [Command::Pause { track: CAMERA, paused: false }]);
     assert_eq!(reply(&session.event(&Event::Done(request(6)))), Ok(json!({"id": format!("c-{CAMERA}")})));
     let ended = session.event(&Event::TrackRemoved(CAMERA, ANNA)).news;
@@ -195,29 +198,28 @@ fn what_is_produced_and_consumed_has_the_ids_of_tracks_and_only_own_transports_r
         ended.iter().map(|news| news.encode(Dialect::Rooms)).collect::<Vec<_>>()[0],
         format!(r#"{{"data":{{"consumerId":"c-{CAMERA}"}},"type":"consumer-closed"}}"#)
     );
-    let over = session.call(Call::CloseConsumer(CAMERA), true, HTTP);
+    let over = session.call(Call::CloseConsumer(CAMERA), Dialect::Rooms, HTTP);
     assert!(matches!(over, Asked::Refused(_)), "it is closed already: {over:?}");
 }
 
 #[test]
-fn without_a_web_socket_a_second_transport_takes_the_place_of_the_first() {
+fn by_rest_a_second_transport_takes_the_place_of_the_first() {
     let mut session = in_room(Lifeline::Media);
-    session.set_one_of_each(true);
-    let asked = commands(session.call(Call::CreateTransport(TransportDirection::Send), false, HTTP));
+    let asked =
+        commands(session.call(Call::CreateTransport(TransportDirection::Send), Dialect::Channels, HTTP));
     assert!(
         matches!(&*asked, [Command::CloseTransport { transport: SEND }, Command::OpenTransport { .. }]),
         "{asked:?}"
     );
     assert_eq!(session.event(&Event::Done(request(4))).closed, Some(SEND));
-    session.set_one_of_each(false);
-    let asked = commands(session.call(Call::CreateTransport(TransportDirection::Send), false, HTTP));
-    assert_eq!(asked.len(), 1);
+    let asked = commands(session.call(Call::CreateTransport(TransportDirection::Send), Dialect::Rooms, HTTP));
+    assert_eq!(asked.len(), 1, "by a WebSocket there may be several");
 }
 
 #[test]
 fn a_transport_that_ends_by_itself_takes_its_consumers_along() {
     let mut session = in_room(Lifeline::Signalling);
-    session.call(consume(None), true, HTTP);
+    session.call(consume(None), Dialect::Rooms, HTTP);
     session.event(&consumed(4));
     let ended = session.event(&Event::TransportEnded(RECEIVE));
     assert_eq!(ended.closed, Some(RECEIVE));
@@ -225,13 +227,16 @@ fn a_transport_that_ends_by_itself_takes_its_consumers_along() {
 }
 
 #[test]
-fn a_session_whose_web_socket_breaks_is_taken_up_again_by_the_next_call() {
+fn a_session_whose_web_socket_breaks_is_there_for_calls_by_rest() {
     let mut session = in_room(Lifeline::Signalling);
     assert_eq!(session.socket_ended(false), Some(Demand::ConnectionLost));
     assert_eq!((session.lost_for(), session.socket_ended(true)), (Some(30), None));
-    let asked = session.call(Call::PauseProducer(OWN, true), true, HTTP);
+    let asked = session.call(Call::PauseProducer(OWN, true), Dialect::Rooms, HTTP);
     let Asked::Core(demands) = asked else { panic!("{asked:?}") };
-    assert!(matches!(&*demands, [Demand::Resume { .. }, Demand::Command { .. }]), "{demands:?}");
+    assert!(
+        matches!(&*demands, [Demand::Resume { .. }, Demand::Command { .. }, Demand::ConnectionLost]),
+        "it is as broken as before: {demands:?}"
+    );
     let gone = Refusal::new(RefusalCode::UnknownParticipant, "gone", "join");
     let reaction = session.event(&Event::Refused(request(4), gone));
     assert!(
@@ -247,8 +252,8 @@ fn a_session_whose_web_socket_breaks_is_taken_up_again_by_the_next_call() {
 #[test]
 fn whoever_leaves_is_answered_and_whoever_is_removed_is_told_why() {
     let mut session = in_room(Lifeline::Signalling);
-    assert_eq!(commands(session.call(Call::Leave, true, HTTP)), [Command::Leave]);
-    assert!(matches!(session.call(Call::Leave, true, HTTP), Asked::Refused(_)));
+    assert_eq!(commands(session.call(Call::Leave, Dialect::Rooms, HTTP)), [Command::Leave]);
+    assert!(matches!(session.call(Call::Leave, Dialect::Rooms, HTTP), Asked::Refused(_)));
     let left = session.event(&Event::Left(request(4)));
     assert!(left.is_over && left.ended_by.is_none());
     assert_eq!(reply(&left), Ok(json!({"success": true})));
@@ -261,14 +266,15 @@ fn whoever_leaves_is_answered_and_whoever_is_removed_is_told_why() {
 #[test]
 fn answers_go_nowhere_once_nobody_waits_and_only_so_many_calls_wait() {
     let mut session = in_room(Lifeline::Signalling);
-    session.call(Call::CloseProducer(OWN), true, HTTP);
+    session.call(Call::CloseProducer(OWN), Dialect::Rooms, HTTP);
     session.abandon(&HTTP);
     let done = session.event(&Event::Done(request(4)));
     assert_eq!(done.replies[0].0, ReplyTo::Nobody);
-    let refused = (0..1000).find_map(|_| match session.call(Call::CloseProducer(OWN), true, HTTP) {
-        Asked::Refused(refusal) => Some(refusal),
-        _ => None,
-    });
+    let refused =
+        (0..1000).find_map(|_| match session.call(Call::CloseProducer(OWN), Dialect::Rooms, HTTP) {
+            Asked::Refused(refusal) => Some(refusal),
+            _ => None,
+        });
     assert_eq!(refused.expect("there is a limit").code, RefusalCode::RateLimited);
 }
 

@@ -54,7 +54,8 @@ export const mediasoupCode = () => {
     absWorkingDir: resolve(import.meta.dirname, ".."),
     bundle: true,
     format: "iife",
-    globalName: "globalThis.mediasoupClient",
+    globalName: "mediasoupClient",
+    footer: { js: "globalThis.mediasoupClient = mediasoupClient;" },
     write: false,
   }).outputFiles[0].text;
   return [mediasoupClient, readFileSync(resolve(import.meta.dirname, "../page/mediasoup.js"), "utf8")];

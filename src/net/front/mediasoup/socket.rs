@@ -82,10 +82,13 @@ impl Front {
 
     /// Gives a session a WebSocket, and tells this who and what is there.
     fn attach(&mut self, now: Instant, session: ConnectionId, socket: (ConnectionId, Dialect)) {
+        let held = self.mediasoup.get(session);
+        // If it has to be taken up again, that tells it.
+        let is_told_later = held.is_some_and(|held| held.session.lost_for().is_some());
         if let Some(older) = self.mediasoup.attach(session, socket.0, socket.1) {
             self.close_mediasoup(now, older, Close::Normal);
         }
-        if let Some(held) = self.mediasoup.get(session) {
+        if let Some(held) = self.mediasoup.get(session).filter(|_| !is_told_later) {
             let news = held.session.everything();
             self.tell_mediasoup(socket, &news);
         }
@@ -166,7 +169,7 @@ impl Front {
                 let held = session.and_then(|session| self.mediasoup.get(session));
                 let asked = held.map_or_else(
                     || Asked::Refused(not_there()),
-                    |held| held.session.call(call, true, ReplyTo::Message(message.clone())),
+                    |held| held.session.call(call, Dialect::Rooms, ReplyTo::Message(message.clone())),
                 );
                 match (asked, session) {
                     (Asked::Core(demands), Some(session)) => self.mediasoup.ask(session, demands),
