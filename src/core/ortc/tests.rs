@@ -10,9 +10,12 @@ use crate::core::ids::{Mid, PayloadType, Ssrc};
 use crate::core::negotiated::{Codec, Extension, H264Profile, Negotiated};
 use crate::limits::ENCODINGS_MAX;
 
+fn extension(kind: &str, uri: &str, id: u8) -> Value {
+    json!({"kind": kind, "uri": uri, "preferredId": id, "preferredEncrypt": false})
+}
+
 /// What a client can receive whose codecs are these.
 fn receiving(codecs: &Value) -> RtpCapabilities {
-    let extension = |kind: &str, uri: &str, id: u8| json!({"kind": kind, "uri": uri, "preferredId": id, "preferredEncrypt": false, "direction": "sendrecv"});
     let mid = Extension::Mid.uri();
     let all = json!({
         "codecs": codecs,
@@ -161,7 +164,10 @@ fn camera(encodings: &Value) -> RtpParameters {
     let parameters = json!({
         "mid": "1",
         "codecs": [
-            {"mimeType": "video/VP8", "payloadType": 96, "clockRate": 90_000, "parameters": {}, "rtcpFeedback": [{"type": "nack", "parameter": ""}]},
+            {
+                "mimeType": "video/VP8", "payloadType": 96, "clockRate": 90_000, "parameters": {},
+                "rtcpFeedback": [{"type": "nack", "parameter": ""}],
+            },
             {"mimeType": "video/rtx", "payloadType": 97, "clockRate": 90_000, "parameters": {"apt": 96}},
         ],
         "headerExtensions": [
