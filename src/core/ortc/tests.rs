@@ -280,6 +280,13 @@ fn values_survive_json_and_a_recording() {
     let all = capabilities(CodecSet::ALL);
     let recorded = postcard::to_stdvec(&all).expect("it can be recorded");
     assert_eq!(postcard::from_bytes::<RtpCapabilities>(&recorded), Ok(all));
+    for (said, read) in
+        [(json!(1.5e6), Some(1_500_000)), (json!(333_333.3), Some(333_333)), (json!(-1), None)]
+    {
+        let encoding: RtpEncodingParameters =
+            serde_json::from_value(json!({"maxBitrate": said})).expect("JSON");
+        assert_eq!(encoding.max_bitrate, read);
+    }
     for direction in ["send", "recv", "receive"] {
         assert!(serde_json::from_value::<TransportDirection>(json!(direction)).is_ok());
     }
