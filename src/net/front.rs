@@ -7,6 +7,7 @@
 
 mod livekit;
 pub mod router;
+mod voice;
 mod whip;
 
 use std::net::IpAddr;
@@ -48,6 +49,7 @@ use crate::core::profile::Profile;
 use crate::signal::allowance::Allowance;
 use crate::signal::livekit::LiveKitFacts;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
+use crate::signal::voice::Channels;
 use crate::signal::{Demand, Ticket};
 
 /// Bytes of a message that count for nothing. Hardly anything but offers is longer, and those of browsers with a few slots
@@ -125,6 +127,8 @@ pub struct Front {
     refusals_noted: Allowance,
     /// The signatures of requests that were verified lately.
     signatures: Signatures,
+    /// Voice channels that are a mesh while they are small.
+    pub voice: Channels,
     /// What front ends have asked of the core beside the first thing, by connection.
     demands: Vec<(ConnectionId, Demand)>,
 }
@@ -144,6 +148,7 @@ impl Front {
         let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
         Self {
             identities: IdentityRates::new(&config),
+            voice: Channels::new(config.voice.clone()),
             config,
             connections,
             certificates,
@@ -270,7 +275,9 @@ impl Front {
         by: Option<Asking>,
         details: Value,
     ) {
-        let is_ours = ["/admin/", "/api/", "/twirp/"].iter().any(|folder| request.path.starts_with(folder));
+        let is_under = |folder: &&str| request.path.starts_with(*folder);
+        // What members of voice channels ask for is no administration.
+        let is_ours = ["/admin/", "/api/", "/twirp/"].iter().any(is_under) && !is_under(&"/api/voice/");
         // Whoever shows a wrong token is written down by `log_wrong_token`.
         let is_wrong_token = response.status == 401 && request.field("authorization").is_some();
         let is_refused = matches!(response.status, 401 | 403);
@@ -366,6 +373,7 @@ impl Front {
     pub fn end(&mut self, place: usize) -> Option<(ConnectionId, Demand)> {
         let connection = self.connections.at(place)?;
         let id = connection.id;
+        self.voice.lost(clock::now(), id);
         // An HTTP connection has no WebSocket.
         if let Some(parked) = connection.unpark() {
             return Some((parked.session, self.whip.abandon(parked.session, id)?));
@@ -375,9 +383,16 @@ impl Front {
 
     /// Takes something that came on a WebSocket.
     pub fn receive(&mut self, now: Instant, place: usize, incoming: Incoming) -> Option<Demand> {
+        if let Incoming::Text(text) = &incoming {
+            self.begin_voice(now, place, text.as_str());
+        }
         let socket = self.connections.at(place)?.web_socket()?;
         let front_end = match &mut socket.client {
             Client::Native(front_end) => front_end,
+            Client::Voice(_) => {
+                self.receive_of_voice(now, place, &incoming);
+                return None;
+            }
             Client::LiveKit(_) => return self.receive_of_livekit(now, place, incoming),
         };
         let reaction = match incoming {
@@ -497,6 +512,8 @@ impl Front {
                 let reaction = front_end.refuse_join(now, request.as_ref(), refusal);
                 self.conclude(now, place, reaction)
             }
+            // They ask nothing of the core.
+            Client::Voice(_) => None,
             Client::LiveKit(front_end) => {
                 let reaction = front_end.refuse_join(refusal);
                 self.react_to_livekit(now, place, reaction)
@@ -529,6 +546,7 @@ impl Front {
         let demand = socket.client.lost();
         socket.close(now, Close::TooSlow);
         connection.finish_web_socket(now);
+        self.voice.lost(now, id);
         Some((id, demand?))
     }
 
@@ -682,6 +700,7 @@ impl Front {
             Client::Native(front_end) => front_end.goodbye(code),
             // Its clients say so in a message if they leave.
             Client::LiveKit(front_end) => front_end.lost(),
+            Client::Voice(_) => None,
         }
     }
 
@@ -691,6 +710,7 @@ impl Front {
         let id = connection.id;
         let demand = connection.web_socket().and_then(|socket| socket.client.lost());
         connection.finish_web_socket(now);
+        self.voice.lost(now, id);
         if demand.is_some() {
             debug!(connection = id.0, "signalling connection lost");
         }
