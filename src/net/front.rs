@@ -8,6 +8,7 @@
 mod livekit;
 mod mediasoup;
 pub mod router;
+mod voice;
 mod whip;
 
 use std::net::IpAddr;
@@ -52,6 +53,7 @@ use crate::core::profile::Profile;
 use crate::signal::allowance::Allowance;
 use crate::signal::livekit::LiveKitFacts;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
+use crate::signal::voice::Channels;
 use crate::signal::{Demand, Ticket};
 
 /// Bytes of a message that count for nothing. Hardly anything but offers is longer, and those of browsers with a few slots
@@ -131,6 +133,8 @@ pub struct Front {
     refusals_noted: Allowance,
     /// The signatures of requests that were verified lately.
     signatures: Signatures,
+    /// Voice channels that are a mesh while they are small.
+    pub voice: Channels,
     /// What front ends have asked of the core beside the first thing, by connection.
     demands: Vec<(ConnectionId, Demand)>,
 }
@@ -150,6 +154,7 @@ impl Front {
         let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
         Self {
             identities: IdentityRates::new(&config),
+            voice: Channels::new(config.voice.clone()),
             config,
             connections,
             certificates,
@@ -378,6 +383,7 @@ impl Front {
     pub fn end(&mut self, now: Instant, place: usize) -> Option<(ConnectionId, Demand)> {
         let connection = self.connections.at(place)?;
         let id = connection.id;
+        self.voice.lost(clock::now(), id);
         // An HTTP connection has no WebSocket.
         if let Some(parked) = connection.unpark() {
             if self.mediasoup.owns(parked.session) {
@@ -393,9 +399,16 @@ impl Front {
 
     /// Takes something that came on a WebSocket. The core is only read.
     pub fn receive(&mut self, now: Instant, place: usize, incoming: Incoming, sfu: &Sfu) -> Option<Demand> {
+        if let Incoming::Text(text) = &incoming {
+            self.begin_voice(now, place, text.as_str());
+        }
         let socket = self.connections.at(place)?.web_socket()?;
         let front_end = match &mut socket.client {
             Client::Native(front_end) => front_end,
+            Client::Voice(_) => {
+                self.receive_of_voice(now, place, &incoming);
+                return None;
+            }
             Client::LiveKit(_) => return self.receive_of_livekit(now, place, incoming),
             Client::Mediasoup(_) => {
                 self.receive_of_mediasoup(now, place, incoming, sfu);
@@ -519,6 +532,8 @@ impl Front {
                 let reaction = front_end.refuse_join(now, request.as_ref(), refusal);
                 self.conclude(now, place, reaction)
             }
+            // They ask nothing of the core.
+            Client::Voice(_) => None,
             Client::LiveKit(front_end) => {
                 let reaction = front_end.refuse_join(refusal);
                 self.react_to_livekit(now, place, reaction)
@@ -554,6 +569,7 @@ impl Front {
         socket.close(now, Close::TooSlow);
         connection.finish_web_socket(now);
         self.end_mediasoup(now, id, false);
+        self.voice.lost(now, id);
         Some((id, demand?))
     }
 
@@ -716,6 +732,7 @@ impl Front {
             Client::LiveKit(front_end) => front_end.lost(),
             // Its session is somewhere else.
             Client::Mediasoup(_) => None,
+            Client::Voice(_) => None,
         }
     }
 
@@ -726,6 +743,7 @@ impl Front {
         let demand = connection.web_socket().and_then(|socket| socket.client.lost());
         connection.finish_web_socket(now);
         self.end_mediasoup(now, id, false);
+        self.voice.lost(now, id);
         if demand.is_some() {
             debug!(connection = id.0, "signalling connection lost");
         }

@@ -14,6 +14,7 @@ use super::turn::TurnConfig;
 use super::webhooks::WebhookConfig;
 use crate::access::Gate;
 use crate::signal::native::IceServer;
+use crate::signal::voice;
 
 /// The operator's settings, as far as the shell needs them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub struct ShellConfig {
     pub webhooks: Option<WebhookConfig>,
     /// Who may come in, and what they may do.
     pub gate: Gate,
+    /// Voice channels that are a mesh while they are small.
+    pub voice: voice::Settings,
     /// STUN and TURN servers of others. Clients are told of them after our own TURN server.
     pub ice_servers: Vec<IceServer>,
     /// The embedded TURN server.

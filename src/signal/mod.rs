@@ -7,6 +7,7 @@ mod demand;
 pub mod livekit;
 pub mod mediasoup;
 pub mod native;
+pub mod voice;
 pub mod whip;
 
 pub use demand::{Demand, Ticket};

@@ -13,6 +13,7 @@ mod guarding;
 mod interop;
 mod livekit;
 mod mediasoup;
+mod mesh;
 mod metrics;
 mod one_port;
 #[path = "../binary/program.rs"]

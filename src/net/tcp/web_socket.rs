@@ -18,6 +18,7 @@ use crate::signal::Demand;
 use crate::signal::livekit::LiveKitFrontEnd;
 use crate::signal::mediasoup::SocketFrontEnd;
 use crate::signal::native::{self, Close, FrontEnd, Limits};
+use crate::signal::voice::VoiceFrontEnd;
 
 /// How much tungstenite reads at a time, and holds while idle, bytes.
 const READ_BUFFER_BYTES: usize = 1024;
@@ -52,6 +53,8 @@ pub enum Client {
     LiveKit(Box<LiveKitFrontEnd>),
     /// That of apps on mediasoup, whose sessions are not the connection's.
     Mediasoup(Box<SocketFrontEnd>),
+    /// That of members of voice channels, who are no participants of a room.
+    Voice(Box<VoiceFrontEnd>),
 }
 
 impl Client {
@@ -61,6 +64,7 @@ impl Client {
             Self::Native(front_end) => front_end.has_joined(),
             Self::LiveKit(front_end) => front_end.has_joined(),
             Self::Mediasoup(front_end) => front_end.has_joined(),
+            Self::Voice(front_end) => front_end.has_joined,
         }
     }
 
@@ -71,6 +75,7 @@ impl Client {
             Self::LiveKit(front_end) => front_end.lost(),
             // The core knows its session by another id.
             Self::Mediasoup(_) => None,
+            Self::Voice(_) => None,
         }
     }
 }
@@ -277,6 +282,8 @@ impl Socket {
                     self.send(native::encode_token(&token, expires));
                 }
                 Client::LiveKit(_) => self.send_binary(LiveKitFrontEnd::token(&token)),
+                // They are given a token whenever they need one.
+                Client::Voice(_) => {}
             }
         }
     }
