@@ -66,7 +66,7 @@ export class Lobby {
     this.#fillRoom();
     this.#showError(error && errorText(error));
     this.#showName();
-    void showWhetherOpen();
+    void showWarnings();
     for (const device of DEVICES) this.#devices[device].track = null;
     this.#render();
     if (this.#knownName() === '' && this.#name.value === '') this.#name.focus();
@@ -292,13 +292,12 @@ export class Lobby {
   }
 }
 
-/** Says in bold that anybody can join, where that is so and the address is one that anybody reaches. */
-async function showWhetherOpen() {
-  const warning = byId('lobby-open-warning');
-  if (isPrivate(location.hostname)) return;
+/** Says what one should know before one joins: who else can, and who sees what of oneself. */
+async function showWarnings() {
   try {
     const { headers } = await fetch('./', { method: 'HEAD' });
-    warning.hidden = headers.get('Strait-Auth') !== 'open';
+    byId('lobby-open-warning').hidden = isPrivate(location.hostname) || headers.get('Strait-Auth') !== 'open';
+    byId('lobby-mesh-hint').hidden = headers.get('Strait-Mesh') === null;
   } catch {
     // Nothing is said while the server is not there; the call says it again.
   }

@@ -178,6 +178,7 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         whip_tokens: whip.tokens.reveal().clone(),
         webhooks: webhooks(config)?,
         gate: gate(config)?,
+        mesh: config.mesh.mode,
         ice_servers: ice.servers.reveal().to_vec(),
         turn: turn_config(turn),
         metrics_public: metrics.public,

@@ -13,6 +13,7 @@ use super::traces::keeper::RecordConfig;
 use super::turn::TurnConfig;
 use super::webhooks::WebhookConfig;
 use crate::access::Gate;
+use crate::core::topology::MeshPolicy;
 use crate::signal::native::IceServer;
 
 /// The operator's settings, as far as the shell needs them.
@@ -78,6 +79,8 @@ pub struct ShellConfig {
     pub webhooks: Option<WebhookConfig>,
     /// Who may come in, and what they may do.
     pub gate: Gate,
+    /// Whether calls may go straight from person to person, who then see each other's addresses, where a room says nothing else.
+    pub mesh: MeshPolicy,
     /// STUN and TURN servers of others. Clients are told of them after our own TURN server.
     pub ice_servers: Vec<IceServer>,
     /// The embedded TURN server.

@@ -53,7 +53,7 @@ export class Person {
     return this.#page.evaluate(task, { order: this.#joining(wishes), keys });
   }
 
-  #joining({ room, camera = {}, microphone = {}, rsaBits, token, options }) {
+  #joining({ room, camera = {}, microphone = {}, rsaBits, token, options, isUnreachable }) {
     const identity = { rgb: COLOURS[this.colour], hz: this.hz };
     return {
       name: this.name,
@@ -61,6 +61,7 @@ export class Person {
       rsaBits,
       token,
       options,
+      isUnreachable,
       camera: camera && { ...identity, ...camera },
       microphone: microphone && { ...identity, ...microphone },
     };

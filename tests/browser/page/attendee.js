@@ -11,16 +11,30 @@
   let connection = null;
   /** All of them. */
   const connections = [];
+  /** Whether nobody but the server finds a path to this browser, as behind a NAT that lets nobody in. */
+  let isUnreachable = false;
   /** The browser's own certificate for media, if it is not to be an ECDSA one. */
   let certificates;
   /** The connection's data channels, in order. */
   const channels = [];
+  /** The same, with a password that answers no connectivity check. */
+  const elsewhere = ({ type, sdp }) => ({ type, sdp: sdp.replace(/^(a=ice-pwd:).*$/gm, "$1wrongwrongwrongwrongwrong") });
+
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(configuration) {
       super(certificates ? { ...configuration, certificates } : configuration);
       connection = this;
       connections.push(this);
       this.addEventListener("track", ({ track, streams }) => streamsOf.set(track, streams.map(({ id }) => id)));
+    }
+
+    setRemoteDescription(description) {
+      const isLite = description.sdp.includes("a=ice-lite");
+      return super.setRemoteDescription(isUnreachable && !isLite ? elsewhere(description) : description);
+    }
+
+    addIceCandidate(candidate) {
+      return isUnreachable ? Promise.resolve() : super.addIceCandidate(candidate);
     }
 
     createDataChannel(label, init) {
@@ -94,7 +108,8 @@
 
   const rsa = { name: "RSASSA-PKCS1-v1_5", publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" };
 
-  lab.join = async ({ name, room: id, camera, microphone, rsaBits, options }) => {
+  lab.join = async ({ name, room: id, camera, microphone, rsaBits, options, isUnreachable: isHidden = false }) => {
+    isUnreachable = isHidden;
     const { Room } = await import("/sdk/strait.js");
     if (rsaBits) certificates = [await RTCPeerConnection.generateCertificate({ ...rsa, modulusLength: rsaBits })];
     room = new Room({ environment: { createAudio: lab.createAudio }, ...options });
