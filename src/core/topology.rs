@@ -129,6 +129,11 @@ impl<K: Copy + Ord> Topology<K> {
         self.running.map(|running| running.to)
     }
 
+    /// Returns why media goes where it goes, or moves.
+    pub fn reason(&self) -> Reason {
+        self.running.map_or(self.reason, |running| running.reason)
+    }
+
     /// Returns how many people are there.
     pub fn count(&self) -> usize {
         self.members.values().filter(|member| member.arrival.counts).count()
@@ -173,7 +178,7 @@ impl<K: Copy + Ord> Topology<K> {
             strategy: self.settings.strategy,
             left: self.running.map(|running| running.until.saturating_duration_since(now)),
             warm: self.is_warm(),
-            reason: self.running.map_or(self.reason, |running| running.reason),
+            reason: self.reason(),
             connect: self.settings.connect,
         }
     }

@@ -19,6 +19,7 @@ use crate::core::path::Carrier;
 use crate::core::stats::RedundancyDecision;
 use crate::core::steering::Verdict;
 use crate::core::timers::Timer;
+use crate::core::topology::{Mode, Reason as Why};
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
 pub const FACTS_VERSION: u16 = 9;
@@ -254,6 +255,19 @@ pub enum Fact {
     Encodings(TrackNumber, Vec<String>),
     /// Somebody is sent more or fewer copies of their audio than before (RFC 2198).
     Redundancy(PersonNumber, RedundancyDecision),
+    /// The call's media goes another way, or is about to, or a move is over.
+    Topology {
+        /// Where it goes.
+        mode: Mode,
+        /// Where a running move leads.
+        moving_to: Option<Mode>,
+        /// Why.
+        reason: Why,
+        /// Those who had not moved when a move ended.
+        missing: Vec<PersonNumber>,
+    },
+    /// Somebody's client has said that it has moved.
+    Moved(PersonNumber),
 }
 
 /// A fact with its time, as traces contain it.

@@ -25,6 +25,7 @@ use crate::core::record::RecordedInput;
 use crate::core::room::{PayloadForm, Room};
 use crate::core::stats::RedundancyDecision;
 use crate::core::timers::Timer;
+use crate::core::topology::{ClientMode, Mode, Reason as Why};
 use crate::wire::rtp::RtpHeader;
 
 /// How late a deadline must be served to become a fact. Less is within the accuracy of systems' timers.
@@ -91,6 +92,10 @@ pub struct Witness<'s> {
     shedding: Shedding,
     /// Who speaks, as everybody was told.
     speakers: Speakers,
+    /// Where the call's media goes, and where a running move leads.
+    topology: Option<(Mode, Option<Mode>)>,
+    /// Those who were asked to move and have not.
+    awaited: BTreeSet<ParticipantKey>,
 }
 
 impl fmt::Debug for Witness<'_> {
@@ -121,6 +126,8 @@ impl<'s> Witness<'s> {
             timer: None,
             shedding: Shedding::NONE,
             speakers: Speakers::default(),
+            topology: None,
+            awaited: BTreeSet::new(),
         }
     }
 
@@ -323,6 +330,30 @@ impl<'s> Witness<'s> {
             if let (Some(person), Some(verdict)) = (self.number(decision.participant), verdict) {
                 self.tell(&Fact::Steered { person, estimate: decision.estimate, verdict });
             }
+        }
+    }
+
+    /// Notes where the call's media goes, and who has moved.
+    fn note_topology(&mut self, room: &Room) {
+        let Some(topology) = room.topology() else { return };
+        let is_awaited = |key: &ParticipantKey| topology.client_mode(*key) == Some(ClientMode::Migrating);
+        let awaited = topology.keys().filter(is_awaited).collect();
+        let before = std::mem::replace(&mut self.awaited, awaited);
+        let now = (topology.mode(), topology.moving_to());
+        let is_new = self.topology != Some(now);
+        let was_mode = self.topology.replace(now).map(|(mode, _)| mode);
+        let is_over = is_new && now.1.is_none() && !before.is_empty();
+        // The last one who moves ends a move.
+        let has_failed = is_over && (was_mode == Some(now.0) || topology.reason() == Why::Reset);
+        let left = before.iter().filter(|key| !self.awaited.contains(key));
+        let (missing, moved): (Vec<_>, Vec<_>) =
+            left.filter_map(|key| self.number(*key)).partition(|_| has_failed);
+        for person in moved {
+            self.tell(&Fact::Moved(person));
+        }
+        if is_new {
+            let (mode, moving_to) = now;
+            self.tell(&Fact::Topology { mode, moving_to, reason: topology.reason(), missing });
         }
     }
 
@@ -642,6 +673,7 @@ impl PlainObserver for Witness<'_> {
         if !matches!(step.input, RecordedInput::Share) {
             // A share decides nothing; what the input before it led to is told already.
             self.note_decisions(step.room);
+            self.note_topology(step.room);
         }
         self.note_routes(step);
         self.note_departures(outputs);

@@ -13,6 +13,7 @@ mod layered;
 mod layers;
 mod line;
 mod membership;
+mod mesh;
 mod moderating;
 mod named_tracks;
 mod negotiating;

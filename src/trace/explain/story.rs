@@ -4,6 +4,7 @@
 mod layers;
 mod packets;
 mod presence;
+mod topology;
 mod viewing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use super::words;
 use crate::core::channels::ChannelEnd;
 use crate::core::input::Shedding;
 use crate::core::timers::Timer;
+use crate::core::topology::Mode;
 use crate::trace::facts::{ChannelNews, Fact, FactSink, StreamNumber};
 use crate::trace::format::Header;
 
@@ -52,6 +54,10 @@ pub struct Story {
     /// Whoever speaks most.
     dominant: Option<usize>,
     ticked: Time,
+    /// Where the call's media goes; `None` if it never goes straight.
+    mode: Option<Mode>,
+    /// Since when a move runs.
+    moving: Option<Time>,
     /// How often each timer woke the server, and how often it did so in vain.
     woken: BTreeMap<Timer, (u64, u64)>,
     server: Server,
@@ -130,6 +136,10 @@ impl Story {
             Fact::MediaBack(person) => self.media_back(at, index(person)),
             Fact::Channels(person, news) => self.channels(at, index(person), *news),
             Fact::Speaks { dominant, .. } => self.floor_taken(at, dominant.as_ref().map(index)),
+            Fact::Topology { mode, moving_to, reason, missing } => {
+                self.topology(at, *mode, *moving_to, *reason, missing);
+            }
+            Fact::Moved(person) => self.moved(at, index(person)),
             Fact::Redundancy(person, decision) => self.redundancy(at, index(person), *decision),
             Fact::Estimated { person, estimate, reason, .. } => {
                 self.estimated(at, index(person), *estimate, *reason)?;

@@ -187,6 +187,7 @@ impl Drawing {
             "path-back",
             "media-lost",
             "media-back",
+            "topology",
         ];
         for entry in person.timeline.iter().filter(|entry| kinds.contains(&entry.kind)) {
             let (x, says) = (self.x(entry.at), escaped(&format!("{}: {}", clock(entry.at), entry.text)));

@@ -6,6 +6,7 @@ use super::Story;
 use crate::core::bandwidth::estimator::Reason as LimitedBy;
 use crate::core::event::LeaveReason;
 use crate::core::stats::{RedundancyDecision, RedundancyReason};
+use crate::core::topology::Mode;
 use crate::trace::explain::keyframes::Reason;
 use crate::trace::explain::model::{RouteSpan, Weight};
 use crate::trace::explain::someone::Someone;
@@ -36,7 +37,11 @@ impl Story {
             said_goodbye: false,
             bandwidth: None,
         });
-        self.tell(at, self.people.len() - 1, "joined", Weight::Plain, "joined".to_owned());
+        let text = match self.mode {
+            Some(Mode::P2p) => "joined; media goes straight from one to the other",
+            Some(Mode::Sfu) | None => "joined",
+        };
+        self.tell(at, self.people.len() - 1, "joined", Weight::Plain, text.to_owned());
     }
 
     pub(super) fn signalling_lost(&mut self, at: Time, person: usize) {
