@@ -609,6 +609,8 @@ export class Room extends Emitter {
       return;
     }
     if (type === 'participant-resumed') this.#mesh.back(data.participantId);
+    // Of a call that goes straight the server hears nothing anyway.
+    if (type === 'participant-media-lost' && this.#mode.active === 'p2p') return;
     if (this.#roster.news(type, data) || this.#sfu.news(type, data)) return;
     if (type === 'topology') {
       this.#mode.news(data);

@@ -126,6 +126,14 @@ export class Visitor {
     });
   }
 
+  /** The mark of how the call travels, until it is `expected`. */
+  async isMarked(expected) {
+    await eventually(`${this.name}'s page says ${expected}`, async () => {
+      const shown = await this.#screen.getByTestId("mode-indicator").textContent();
+      return shown === expected || { shown };
+    });
+  }
+
   /** Nothing of the beeps comes. */
   async hearsNoBeep(other) {
     await this.#listens();

@@ -71,7 +71,7 @@ scenario(
     report("with a hard cut Anna heard Ben:", JSON.stringify(heard));
     assert.ok(heard.longestGapMs > UNNOTICED_MS, "the ear is deaf to breaks");
   },
-  { config: { mesh: { ...MESH.mesh, up: 3, strategy: "hard" } } },
+  { config: { mesh: { ...MESH.mesh, up: 3, warm: 3, strategy: "hard" } } },
 );
 
 scenario(
@@ -110,4 +110,27 @@ scenario(
     await Promise.all([anna.hears(ben), ben.hears(anna), dan.hears(anna), anna.hears(dan)]);
   },
   { config: MESH },
+);
+
+scenario(
+  "the page says how the call travels, before and while it moves",
+  async (world) => {
+    const anna = await world.visits("Anna");
+    await anna.reads("the others in the call can see your network address");
+    const link = await anna.createsRoom();
+    await anna.isMarked("Direct");
+    world.room = new URL(link).hash.replace("#room=", "");
+    const ben = await world.enters("Ben", { camera: null });
+    await anna.hears(ben);
+    await anna.isMarked("Direct");
+    const cleo = await world.enters("Cleo", { camera: null, microphone: null });
+    await anna.reads("Upgrading connection...", { every: 20 });
+    await anna.isMarked("Server");
+    await anna.hears(ben);
+    await cleo.leaves();
+    await anna.reads("Optimizing connection...", { every: 20 });
+    await anna.isMarked("Direct");
+    await anna.hears(ben);
+  },
+  { config: { mesh: { ...MESH.mesh, up: 3, warm: 3 } } },
 );
