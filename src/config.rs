@@ -24,7 +24,7 @@ pub use auth_keys::AuthKeys;
 pub use ice_servers::IceServers;
 pub use load::{ConfigError, Flag, Loaded, Origin, Sources, is_meant_for_us, load};
 pub use made_rooms::MadeRooms;
-pub use setting::{HostName, LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};
+pub use setting::{HostName, LogFilter, LogFormat, RedundantAudio, Secret, ServerUrl, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
 pub use webhooks::KeyId;
@@ -289,6 +289,8 @@ sections! {
         max: usize = 25, Rule::Count(2, 25);
         /// How long two clients may take to find a direct path before the call moves to the server.
         connect: Duration = Duration::from_secs(5), Rule::Seconds(0.5, 60.0);
+        /// The address that members of voice channels are given for the server. Empty: the one by which they came.
+        sfu_url: ServerUrl = ServerUrl::default(), Rule::Any;
     }
     /// Publishing and viewing over plain HTTP requests, by WHIP and WHEP.
     whip: Whip {

@@ -17,6 +17,7 @@ use crate::net::{
     self, AddressFilter, AuditConfig, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig,
     TlsFiles, TurnConfig, WebhookConfig,
 };
+use crate::signal::voice;
 
 /// Serves until told to stop. `own_directory` is where data is kept if the configuration does not say.
 pub(super) fn serve(config: &Config, own_directory: Option<PathBuf>) -> Result<(), Failure> {
@@ -62,23 +63,7 @@ pub fn core_settings(
             minimum: media.min_outgoing_bitrate as u64,
             policy: media.layer_policy,
         },
-        mesh: MeshSettings {
-            policy: mesh.mode,
-            up: mesh.up,
-            down: mesh.down,
-            warm: mesh.warm,
-            strategy: mesh.strategy,
-            sizing: mesh.policy,
-            // Its range ends at 100.
-            load_percent: u8::try_from(mesh.load_percent).unwrap_or(100),
-            load_max: mesh.load_max,
-            timeout: mesh.timeout,
-            resend: mesh.resend,
-            reset: mesh.reset,
-            cooldown: mesh.cooldown,
-            max: mesh.max,
-            connect: mesh.connect,
-        },
+        mesh: mesh_settings(mesh),
         slots_max: SlotCounts { audio: media.max_audio_slots, video: media.max_video_slots },
         video_start_kbps: u32::try_from(media.video_start_kbps).ok().filter(|kbps| *kbps > 0),
         empty_timeout: rooms.empty_timeout,
@@ -179,6 +164,7 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         webhooks: webhooks(config)?,
         gate: gate(config)?,
         mesh: config.mesh.mode,
+        voice: voice_settings(config),
         ice_servers: ice.servers.reveal().to_vec(),
         turn: turn_config(turn),
         metrics_public: metrics.public,
@@ -199,6 +185,39 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         dscp: media.dscp,
         handle_signals: true,
     })
+}
+
+/// What is set for voice channels, by the operator's choice.
+fn voice_settings(config: &Config) -> voice::Settings {
+    let made = config.rooms.made.rooms().iter();
+    voice::Settings {
+        mesh: mesh_settings(&config.mesh),
+        policies: made.filter_map(|(room, change)| Some((room.clone(), change.mesh?))).collect(),
+        channels_max: config.rooms.max_rooms,
+        members_max: config.rooms.max_participants,
+        sfu_url: config.mesh.sfu_url.as_str().to_owned(),
+    }
+}
+
+/// When calls go straight, by the operator's choice.
+fn mesh_settings(mesh: &config::Mesh) -> MeshSettings {
+    MeshSettings {
+        policy: mesh.mode,
+        up: mesh.up,
+        down: mesh.down,
+        warm: mesh.warm,
+        strategy: mesh.strategy,
+        sizing: mesh.policy,
+        // Its range ends at 100.
+        load_percent: u8::try_from(mesh.load_percent).unwrap_or(100),
+        load_max: mesh.load_max,
+        timeout: mesh.timeout,
+        resend: mesh.resend,
+        reset: mesh.reset,
+        cooldown: mesh.cooldown,
+        max: mesh.max,
+        connect: mesh.connect,
+    }
 }
 
 /// The TURN server's settings, of the operator's choice.

@@ -12,7 +12,8 @@ use super::{Config, KEYS, Key};
 use crate::core::room_options::RecordingPolicy;
 
 /// Names of other software for some of our keys, which are read where ours are not set.
-const OTHER_NAMES: [(&str, &str); 3] = [
+const OTHER_NAMES: [(&str, &str); 4] = [
+    ("LIVEKIT_URL", "mesh.sfu_url"),
     ("SFU_ENABLE_THRESHOLD", "mesh.up"),
     ("SFU_DISABLE_THRESHOLD", "mesh.down"),
     ("TRANSITION_STRATEGY", "mesh.strategy"),

@@ -334,6 +334,35 @@ impl Setting for Vec<HostName> {
     }
 }
 
+/// The address of a server's signalling, or none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerUrl(String);
+
+impl ServerUrl {
+    /// The address itself; empty if there is none.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Setting for ServerUrl {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        let text = raw.text()?;
+        let is_address =
+            ["ws://", "wss://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        (text.is_empty() || (is_address && plain)).then(|| Self(text.to_owned()))
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+
+    fn expected(_: &Rule) -> String {
+        "an address that begins with ws:// or wss://, or nothing".to_owned()
+    }
+}
+
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

@@ -130,6 +130,8 @@ pub struct Participant {
     pub host: Option<IpAddr>,
     /// How often they report others.
     pub reports: Pace,
+    /// Whether they have spoken to others to find direct paths, so that they are in a call without media here.
+    pub has_meshed: bool,
     /// Whether their client can send straight to the others.
     pub can_mesh: bool,
     /// What they send straight to the others.
@@ -191,6 +193,7 @@ impl Participant {
             resumes: Pace::new(now, RESUME_INTERVAL, RESUMES_AT_ONCE),
             host: None,
             reports: Pace::new(now, REPORT_INTERVAL, REPORTS_AT_ONCE),
+            has_meshed: false,
             can_mesh: false,
             mesh_tracks: Vec::new(),
             slot_maps: Pace::new(now, SLOT_MAP_INTERVAL, SLOT_MAPS_AT_ONCE),
@@ -229,7 +232,7 @@ impl Participant {
     /// because they may be nothing but a join. `None` if they are connected or media has flowed.
     pub fn idle_since(&self) -> Option<Instant> {
         match self.signalling {
-            Signalling::Lost { since } if !self.has_had_media => Some(since),
+            Signalling::Lost { since } if !self.has_had_media && !self.has_meshed => Some(since),
             Signalling::Lost { .. } | Signalling::Connected => None,
         }
     }

@@ -283,6 +283,14 @@ impl Room {
         self.count(false)
     }
 
+    /// Returns whether somebody is in it whose identity is none of those that `is_known` knows.
+    pub fn has_strangers(&self, is_known: &dyn Fn(&str) -> bool) -> bool {
+        let identity = |member: &Participant| member.profile.identity.clone();
+        self.participants
+            .iter()
+            .any(|(_, member)| !identity(member).is_some_and(|identity| is_known(&identity)))
+    }
+
     /// Returns how much of the work of video is shed because the processor is too busy.
     pub fn shedding(&self) -> Shedding {
         self.shedding

@@ -320,6 +320,12 @@ impl Sfu {
         self.rooms.get(key.0).map(|entry| entry.room.snapshot(now))
     }
 
+    /// Returns whether somebody is in a room whose identity is none of those that `is_known` knows.
+    pub fn has_strangers(&self, id: &RoomId, is_known: &dyn Fn(&str) -> bool) -> bool {
+        let room = self.rooms_by_id.get(id).and_then(|key| self.rooms.get(key.0));
+        room.is_some_and(|entry| entry.room.has_strangers(is_known))
+    }
+
     /// Returns who stays out of a room, whether it is there or not; `None` if it is not, and nobody is banned from it.
     pub fn bans(&self, now: Instant, id: &RoomId) -> Option<Vec<BanSnapshot>> {
         match self.rooms_by_id.get(id) {

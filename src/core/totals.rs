@@ -86,7 +86,8 @@ impl Migrations {
         }
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds the moves of `other`.
+    pub fn add(&mut self, other: Self) {
         for to in Mode::ALL {
             self.started[to as usize] += other.started[to as usize];
             self.times[to as usize].add(&other.times[to as usize]);

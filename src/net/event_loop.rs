@@ -234,6 +234,7 @@ impl EventLoop {
             self.front.connections.next_deadline(now),
             self.shutdown.until(),
             self.traces.next_deadline(),
+            self.front.voice.deadline(),
             Some(self.front.certificates.next_deadline()),
         ];
         deadlines.into_iter().flatten().min().map(|at| at.saturating_duration_since(now))
@@ -369,7 +370,8 @@ impl EventLoop {
             Route::Live => health::live(),
             Route::Ready => health::ready(self.view(now)),
             Route::Metrics => {
-                let totals = self.shard.sfu.totals().clone();
+                let mut totals = self.shard.sfu.totals().clone();
+                totals.migrations.add(self.front.voice.migrations().clone());
                 metrics::answer(&request, self.view(now), &totals)
             }
             Route::Admin(asked) => {
@@ -408,6 +410,7 @@ impl EventLoop {
                     }
                 }
             }
+            Route::Voice(asked) => self.front.answer_voice(now, (place, &request), asked, &self.shard.sfu),
             Route::File => self.front.file(&request),
             Route::Answer(response) => response,
         };
@@ -465,6 +468,12 @@ impl EventLoop {
             ApiRequest::MakeRoom(room, change) => self.make_room(now, room, *change),
             ApiRequest::EndRoom(room) => answers::done(self.shard.operate(now, &room, Moderation::End)),
             ApiRequest::Operate(room, moderations) => {
+                // A voice channel has no topology in the room that bears its name.
+                if let [Moderation::ResetTopology(mode)] = moderations[..]
+                    && self.front.voice.reset(now, &room, mode)
+                {
+                    return answers::done(Ok(()));
+                }
                 let mut each = moderations.into_iter();
                 answers::done(each.try_for_each(|moderation| self.shard.operate(now, &room, moderation)))
             }
@@ -612,6 +621,7 @@ impl EventLoop {
             }
         }
         self.shard.run_deadlines(now);
+        self.front.run_voice(now, &self.shard.sfu);
         self.front.certificates.run_deadline(now, clock::unix());
     }
 

@@ -7,6 +7,7 @@
 
 mod livekit;
 pub mod router;
+mod voice;
 mod whip;
 
 use std::net::IpAddr;
@@ -49,6 +50,7 @@ use crate::core::topology::MeshPolicy;
 use crate::signal::allowance::Allowance;
 use crate::signal::livekit::LiveKitFacts;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
+use crate::signal::voice::Channels;
 use crate::signal::{Demand, Ticket};
 
 /// Bytes of a message that count for nothing. Hardly anything but offers is longer, and those of browsers with a few slots
@@ -126,6 +128,8 @@ pub struct Front {
     refusals_noted: Allowance,
     /// The signatures of requests that were verified lately.
     signatures: Signatures,
+    /// Voice channels that are a mesh while they are small.
+    pub voice: Channels,
     /// What front ends have asked of the core beside the first thing, by connection.
     demands: Vec<(ConnectionId, Demand)>,
 }
@@ -145,6 +149,7 @@ impl Front {
         let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
         Self {
             identities: IdentityRates::new(&config),
+            voice: Channels::new(config.voice.clone()),
             config,
             connections,
             certificates,
@@ -271,7 +276,9 @@ impl Front {
         by: Option<Asking>,
         details: Value,
     ) {
-        let is_ours = ["/admin/", "/api/", "/twirp/"].iter().any(|folder| request.path.starts_with(folder));
+        let is_under = |folder: &&str| request.path.starts_with(*folder);
+        // What members of voice channels ask for is no administration.
+        let is_ours = ["/admin/", "/api/", "/twirp/"].iter().any(is_under) && !is_under(&"/api/voice/");
         // Whoever shows a wrong token is written down by `log_wrong_token`.
         let is_wrong_token = response.status == 401 && request.field("authorization").is_some();
         let is_refused = matches!(response.status, 401 | 403);
@@ -375,6 +382,7 @@ impl Front {
     pub fn end(&mut self, place: usize) -> Option<(ConnectionId, Demand)> {
         let connection = self.connections.at(place)?;
         let id = connection.id;
+        self.voice.lost(clock::now(), id);
         // An HTTP connection has no WebSocket.
         if let Some(parked) = connection.unpark() {
             return Some((parked.session, self.whip.abandon(parked.session, id)?));
@@ -384,9 +392,16 @@ impl Front {
 
     /// Takes something that came on a WebSocket.
     pub fn receive(&mut self, now: Instant, place: usize, incoming: Incoming) -> Option<Demand> {
+        if let Incoming::Text(text) = &incoming {
+            self.begin_voice(now, place, text.as_str());
+        }
         let socket = self.connections.at(place)?.web_socket()?;
         let front_end = match &mut socket.client {
             Client::Native(front_end) => front_end,
+            Client::Voice(_) => {
+                self.receive_of_voice(now, place, &incoming);
+                return None;
+            }
             Client::LiveKit(_) => return self.receive_of_livekit(now, place, incoming),
         };
         let reaction = match incoming {
@@ -506,6 +521,8 @@ impl Front {
                 let reaction = front_end.refuse_join(now, request.as_ref(), refusal);
                 self.conclude(now, place, reaction)
             }
+            // They ask nothing of the core.
+            Client::Voice(_) => None,
             Client::LiveKit(front_end) => {
                 let reaction = front_end.refuse_join(refusal);
                 self.react_to_livekit(now, place, reaction)
@@ -538,6 +555,7 @@ impl Front {
         let demand = socket.client.lost();
         socket.close(now, Close::TooSlow);
         connection.finish_web_socket(now);
+        self.voice.lost(now, id);
         Some((id, demand?))
     }
 
@@ -691,6 +709,7 @@ impl Front {
             Client::Native(front_end) => front_end.goodbye(code),
             // Its clients say so in a message if they leave.
             Client::LiveKit(front_end) => front_end.lost(),
+            Client::Voice(_) => None,
         }
     }
 
@@ -700,6 +719,7 @@ impl Front {
         let id = connection.id;
         let demand = connection.web_socket().and_then(|socket| socket.client.lost());
         connection.finish_web_socket(now);
+        self.voice.lost(now, id);
         if demand.is_some() {
             debug!(connection = id.0, "signalling connection lost");
         }

@@ -15,6 +15,7 @@ use super::webhooks::WebhookConfig;
 use crate::access::Gate;
 use crate::core::topology::MeshPolicy;
 use crate::signal::native::IceServer;
+use crate::signal::voice;
 
 /// The operator's settings, as far as the shell needs them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +82,8 @@ pub struct ShellConfig {
     pub gate: Gate,
     /// Whether calls may go straight from person to person, who then see each other's addresses, where a room says nothing else.
     pub mesh: MeshPolicy,
+    /// Voice channels that are a mesh while they are small.
+    pub voice: voice::Settings,
     /// STUN and TURN servers of others. Clients are told of them after our own TURN server.
     pub ice_servers: Vec<IceServer>,
     /// The embedded TURN server.

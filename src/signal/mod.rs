@@ -6,6 +6,7 @@ pub mod allowance;
 mod demand;
 pub mod livekit;
 pub mod native;
+pub mod voice;
 pub mod whip;
 
 pub use demand::{Demand, Ticket};

@@ -335,7 +335,8 @@ impl<'s> Witness<'s> {
 
     /// Notes where the call's media goes, and who has moved.
     fn note_topology(&mut self, room: &Room) {
-        let Some(topology) = room.topology() else { return };
+        // What begins afresh when all have left is no news.
+        let Some(topology) = room.topology().filter(|topology| topology.count() > 0) else { return };
         let is_awaited = |key: &ParticipantKey| topology.client_mode(*key) == Some(ClientMode::Migrating);
         let awaited = topology.keys().filter(is_awaited).collect();
         let before = std::mem::replace(&mut self.awaited, awaited);

@@ -346,7 +346,7 @@ fn explain_tells_when_a_call_moved_and_who_was_missing() {
     assert_says(anna, "moved: has moved");
     assert_says(
         anna,
-        "the move to the server was given up after 5.0 s, because not all had moved in time; not moved: Gil",
+        "the move to the server was given up after 5.00 s, because not all had moved in time; not moved: Gil",
     );
     assert_says(anna, "media goes through the server");
     assert_says(&explanation.participants[7], "joined; media goes straight");

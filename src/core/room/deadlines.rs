@@ -269,7 +269,7 @@ impl Room {
                 // both at once.
                 let dead = last_heard.map(|at| (at + media_timeout).max(since + GRACE));
                 let resume_timeout = self.settings.resume_timeout;
-                let within = if participant.has_had_media {
+                let within = if participant.has_had_media || participant.has_meshed {
                     resume_timeout
                 } else {
                     resume_timeout.min(GRACE_WITHOUT_MEDIA)

@@ -245,7 +245,10 @@ impl Room {
                     return Err(goes_through_server());
                 }
                 let to = of(&to).filter(|to| *to != from && topology.can_mesh(*to));
-                return self.pass_signal(id, to.ok_or_else(not_one_of_us)?, signal, outbox);
+                let to = to.ok_or_else(not_one_of_us)?;
+                self.pass_signal(id, to, signal, outbox)?;
+                self.participants[from.0].has_meshed = true;
+                return Ok(());
             }
             MeshCommand::Migrated(number) => {
                 if !topology.migrated(now, from, number) {

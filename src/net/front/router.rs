@@ -1,5 +1,6 @@
 //! The router: finds what a request's path and method lead to, without doing it. The event loop does it.
 
+use super::voice::{self, VoiceRequest};
 use crate::core::ids::RoomId;
 use crate::net::api::{self, ApiCall};
 use crate::net::http::message::{Request, Response};
@@ -28,6 +29,8 @@ pub enum Route {
     Api(ApiCall),
     /// To LiveKit's room service, for those whose token allows what they ask.
     RoomService(Box<twirp::Call>),
+    /// To a voice channel, for those who may use it.
+    Voice(VoiceRequest),
     /// To WHIP or WHEP, for those who may use the room.
     Whip(WhipTarget),
     /// To a file of the browser client, if there is one of that name.
@@ -67,6 +70,7 @@ pub fn label(path: &str) -> &'static str {
         "/metrics" => "/metrics",
         "*" => "*",
         _ if path.starts_with("/admin/") => "/admin",
+        _ if path.starts_with("/api/voice/") => "/api/voice",
         _ if path.starts_with("/api/") => "/api",
         _ if path.starts_with("/twirp/") => "/twirp",
         _ if path.starts_with("/whip/") => "/whip",
@@ -117,6 +121,10 @@ pub fn route(request: &Request) -> Route {
         }
         path if path.starts_with("/admin/") => match admin::parse(request) {
             Ok(admin) => Route::Admin(admin),
+            Err(response) => Route::Answer(response),
+        },
+        path if voice::is_voice(path) => match voice::parse(request) {
+            Ok(asked) => Route::Voice(asked),
             Err(response) => Route::Answer(response),
         },
         path if path.starts_with("/api/") => match api::parse(request) {

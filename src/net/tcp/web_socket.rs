@@ -17,6 +17,7 @@ use crate::net::shell_config::ShellConfig;
 use crate::signal::Demand;
 use crate::signal::livekit::LiveKitFrontEnd;
 use crate::signal::native::{self, Close, FrontEnd, Limits};
+use crate::signal::voice::VoiceFrontEnd;
 
 /// How much tungstenite reads at a time, and holds while idle, bytes.
 const READ_BUFFER_BYTES: usize = 1024;
@@ -49,6 +50,8 @@ pub enum Client {
     Native(FrontEnd),
     /// That of LiveKit.
     LiveKit(Box<LiveKitFrontEnd>),
+    /// That of members of voice channels, who are no participants of a room.
+    Voice(Box<VoiceFrontEnd>),
 }
 
 impl Client {
@@ -57,6 +60,7 @@ impl Client {
         match self {
             Self::Native(front_end) => front_end.has_joined(),
             Self::LiveKit(front_end) => front_end.has_joined(),
+            Self::Voice(front_end) => front_end.has_joined,
         }
     }
 
@@ -65,6 +69,7 @@ impl Client {
         match self {
             Self::Native(front_end) => front_end.lost(),
             Self::LiveKit(front_end) => front_end.lost(),
+            Self::Voice(_) => None,
         }
     }
 }
@@ -269,6 +274,8 @@ impl Socket {
             match self.client {
                 Client::Native(_) => self.send(native::encode_token(&token, expires)),
                 Client::LiveKit(_) => self.send_binary(LiveKitFrontEnd::token(&token)),
+                // They are given a token whenever they need one.
+                Client::Voice(_) => {}
             }
         }
     }

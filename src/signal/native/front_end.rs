@@ -107,6 +107,11 @@ impl FrontEnd {
         self.identity.as_deref()
     }
 
+    /// Returns whether the core has heard of this connection.
+    pub fn has_spoken(&self) -> bool {
+        self.is_known_to_core
+    }
+
     /// Returns whether somebody has joined by this connection.
     pub fn has_joined(&self) -> bool {
         self.has_joined

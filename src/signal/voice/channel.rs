@@ -1,0 +1,391 @@
+//! One voice channel: its members, those who wait for the end of a move, and which way its media goes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::Told;
+use super::messages::message;
+use crate::core::grants::Grants;
+use crate::core::ids::{ConnectionId, RoomId};
+use crate::core::topology::{Arrival, MeshPolicy, MeshSettings, Mode, News, Topology};
+use crate::core::totals::Migrations;
+
+/// Longest id of a channel, characters: with the prefix it is a room's.
+const CHANNEL_CHARS_MAX: usize = 56;
+/// Longest id of a user, characters.
+const USER_CHARS_MAX: usize = 64;
+/// Stands for all who are in the channel's room on the server and are not members of the channel.
+const STRANGERS: u64 = u64::MAX;
+
+/// The id of a channel, as the application has it: mostly a number.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChannelId(String);
+
+/// The id of a user, as the application has it: mostly a number. It is the identity on the server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UserId(String);
+
+/// Shows an id as it came: as a number, if it is one.
+fn id_json(text: &str) -> Value {
+    let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
+    number.map_or_else(|| json!(text), |number| json!(number))
+}
+
+/// Reads an id that may be a number or a text.
+fn id_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => number.as_u64().map(|number| number.to_string()),
+        _ => None,
+    }
+}
+
+impl ChannelId {
+    /// Returns the id that a text is; `None` if it is none.
+    pub fn named(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        let fits = (1..=CHANNEL_CHARS_MAX).contains(&text.len()) && text.bytes().all(plain);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// Reads it from a message.
+    pub fn of(value: &Value) -> Option<Self> {
+        Self::named(&id_text(value)?)
+    }
+
+    /// Shows it in a message.
+    pub fn json(&self) -> Value {
+        id_json(&self.0)
+    }
+
+    /// Returns the room on the server; `None` never, because its id fits.
+    pub fn room(&self) -> Option<RoomId> {
+        format!("channel_{}", self.0).parse().ok()
+    }
+}
+
+impl fmt::Display for ChannelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl UserId {
+    /// Reads it from a message.
+    pub fn of(value: &Value) -> Option<Self> {
+        let text = id_text(value)?;
+        let fits =
+            (1..=USER_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        fits.then_some(Self(text))
+    }
+
+    /// Shows it in a message.
+    pub fn json(&self) -> Value {
+        id_json(&self.0)
+    }
+
+    /// Returns it as the identity on the server.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A member of a channel.
+#[derive(Debug)]
+pub(super) struct Member {
+    key: u64,
+    /// Their WebSocket; `None` before they have come by one.
+    pub connection: Option<ConnectionId>,
+    /// When they came, or their WebSocket did.
+    pub since: Instant,
+    pub grants: Grants,
+    muted: bool,
+    video: bool,
+}
+
+/// Somebody who waits for the end of a move.
+#[derive(Debug)]
+struct Waiting {
+    user: UserId,
+    grants: Grants,
+    connection: Option<ConnectionId>,
+}
+
+/// What becomes of somebody who asks to be let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinReply {
+    /// They are in.
+    Joined {
+        /// Which way media goes for them.
+        mode: Mode,
+        /// How many are in the channel now.
+        count: usize,
+    },
+    /// A move runs, and they are let in when it is over.
+    Queued,
+    /// The channel has as many members as it may.
+    Full,
+}
+
+/// One channel.
+#[derive(Debug)]
+pub(super) struct Channel {
+    id: ChannelId,
+    /// What the application said of it when it made it; `None` if joining has made it.
+    pub description: Option<Value>,
+    pub members: BTreeMap<UserId, Member>,
+    topology: Topology<u64>,
+    waiting: VecDeque<Waiting>,
+    /// The mode that all were told last.
+    told: Mode,
+    next_key: u64,
+    members_max: usize,
+    /// Whether the server works for its members.
+    pub server_active: bool,
+    /// What is to be said, in order.
+    pub outbox: Vec<(ConnectionId, Told)>,
+    /// Moves that were not collected yet.
+    pub migrations: Migrations,
+}
+
+impl Channel {
+    pub(super) fn new(id: ChannelId, mesh: MeshSettings, policy: MeshPolicy, members_max: usize) -> Self {
+        let topology = Topology::new(mesh, policy);
+        let told = topology.mode();
+        let members_max = if policy == MeshPolicy::Always { members_max.min(mesh.max) } else { members_max };
+        Self {
+            id,
+            description: None,
+            members: BTreeMap::new(),
+            topology,
+            waiting: VecDeque::new(),
+            told,
+            next_key: 0,
+            members_max,
+            server_active: told == Mode::Sfu,
+            outbox: Vec::new(),
+            migrations: Migrations::default(),
+        }
+    }
+
+    /// Returns the way that media goes, or is about to go.
+    pub(super) fn mode(&self) -> Mode {
+        self.topology.moving_to().unwrap_or(self.topology.mode())
+    }
+
+    pub(super) fn is_moving(&self) -> bool {
+        self.topology.moving_to().is_some()
+    }
+
+    /// Returns whether strangers in the channel's room would matter: all go straight, or wait for strangers to leave.
+    pub(super) fn asks_for_strangers(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.topology.deadline()
+    }
+
+    /// Shows its state.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "channel_id": self.id.json(),
+            "active_participant_count": self.members.len(),
+            "current_mode": self.topology.mode().as_str(),
+            "moving_to": self.topology.moving_to().map(Mode::as_str),
+            "sfu_server_active": self.server_active,
+            "sfu_room_name": format!("channel_{}", self.id),
+            "queued": self.waiting.len(),
+        })
+    }
+
+    pub(super) fn join(&mut self, now: Instant, user: &UserId, grants: Grants) -> JoinReply {
+        if let Some(member) = self.members.get_mut(user) {
+            member.grants = grants;
+            return self.reply(user);
+        }
+        if self.is_moving() {
+            if self.waiting.iter().all(|waiting| waiting.user != *user) {
+                if self.members.len() + self.waiting.len() >= self.members_max {
+                    return JoinReply::Full;
+                }
+                self.waiting.push_back(Waiting { user: user.clone(), grants, connection: None });
+            }
+            return JoinReply::Queued;
+        }
+        if self.members.len() >= self.members_max {
+            return JoinReply::Full;
+        }
+        self.enter(now, user, grants);
+        self.settle(now);
+        self.reply(user)
+    }
+
+    fn enter(&mut self, now: Instant, user: &UserId, grants: Grants) {
+        let key = self.next_key;
+        self.next_key += 1;
+        let member = Member { key, connection: None, since: now, grants, muted: false, video: false };
+        self.members.insert(user.clone(), member);
+        self.topology.join(
+            now,
+            key,
+            Arrival { can_mesh: true, needs_server: !grants.subscribe, counts: true },
+        );
+    }
+
+    pub(super) fn reply(&self, user: &UserId) -> JoinReply {
+        use crate::core::topology::ClientMode;
+        let key = self.members.get(user).map_or(STRANGERS, |member| member.key);
+        let mode = match self.topology.client_mode(key) {
+            Some(ClientMode::P2p) => Mode::P2p,
+            Some(ClientMode::Sfu) => Mode::Sfu,
+            Some(ClientMode::Migrating) | None => self.topology.mode(),
+        };
+        JoinReply::Joined { mode, count: self.members.len() }
+    }
+
+    /// Takes somebody's WebSocket, and tells them and the others. Returns `false` if they are not in, and do not wait.
+    pub(super) fn attach(&mut self, now: Instant, user: &UserId, connection: ConnectionId) -> bool {
+        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.user == *user) {
+            waiting.connection = Some(connection);
+            return true;
+        }
+        let Some(member) = self.members.get_mut(user) else { return false };
+        let is_new = member.connection.replace(connection) != Some(connection);
+        (member.since, _) = (now, is_new);
+        let key = member.key;
+        self.topology.set_connected(now, key, true);
+        let others = self.members.iter().map(|(user, member)| {
+            json!({"user_id": user.json(), "is_muted": member.muted, "is_video_enabled": member.video})
+        });
+        let all = json!({"channel_id": self.id.json(), "participants": others.collect::<Vec<_>>()});
+        self.outbox.push((connection, Told::Text(message("voice:participants", &all))));
+        let joined = json!({"channel_id": self.id.json(), "user_id": user.json()});
+        self.tell_others(user, &message("voice:join", &joined));
+        // Whoever comes while all move has not heard of it.
+        if let Some(to) = self.topology.moving_to()
+            && self.topology.client_mode(key) == Some(crate::core::topology::ClientMode::Migrating)
+        {
+            self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), to)));
+        }
+        self.settle(now);
+        true
+    }
+
+    /// Returns the WebSocket of a member; `None` if they have none, or are not in.
+    pub(super) fn connection_of(&self, user: &UserId) -> Option<ConnectionId> {
+        self.members.get(user)?.connection
+    }
+
+    /// Notes whether somebody is muted, or shows a picture.
+    pub(super) fn note_state(&mut self, user: &UserId, muted: Option<bool>, video: Option<bool>) {
+        if let Some(member) = self.members.get_mut(user) {
+            member.muted = muted.unwrap_or(member.muted);
+            member.video = video.unwrap_or(member.video);
+        }
+    }
+
+    /// Somebody goes. If they were not in, the number of members does not change.
+    pub(super) fn leave(&mut self, now: Instant, user: &UserId) {
+        self.waiting.retain(|waiting| waiting.user != *user);
+        let Some(member) = self.members.remove(user) else { return };
+        self.topology.leave(now, member.key);
+        if self.members.is_empty() {
+            self.topology.leave(now, STRANGERS);
+        }
+        let left = json!({"channel_id": self.id.json(), "user_id": user.json()});
+        self.tell_others(user, &message("voice:leave", &left));
+        self.settle(now);
+    }
+
+    pub(super) fn acknowledge(&mut self, now: Instant, user: &UserId) {
+        if let Some(member) = self.members.get(user) {
+            let number = self.topology.view(now).migration;
+            self.topology.migrated(now, member.key, number);
+            self.settle(now);
+        }
+    }
+
+    /// The server does not work for somebody: all go straight.
+    pub(super) fn server_failed(&mut self, now: Instant) {
+        self.server_active = false;
+        self.topology.server_failed(now);
+        self.settle(now);
+    }
+
+    pub(super) fn reset(&mut self, now: Instant, mode: Option<Mode>) {
+        self.topology.reset(now, mode);
+        self.settle(now);
+    }
+
+    /// Notes whether people are in the channel's room who are not members of the channel: they need the server.
+    pub(super) fn note_strangers(&mut self, now: Instant, are_there: bool) {
+        if are_there {
+            self.topology.join(
+                now,
+                STRANGERS,
+                Arrival { can_mesh: false, needs_server: true, counts: false },
+            );
+        } else {
+            self.topology.leave(now, STRANGERS);
+        }
+        self.settle(now);
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.topology.deadline().is_some_and(|at| at <= now) {
+            self.topology.handle_timeout(now);
+            self.settle(now);
+        }
+    }
+
+    /// Says what was decided, and lets those in who have waited for the end of a move.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            for news in self.topology.take_news() {
+                match news {
+                    News::Tell(to, view) => self.tell_mode(to, view.moving_to, view.mode),
+                    News::Started(to, _) => self.migrations.started[to as usize] += 1,
+                    News::Ended(to, outcome, reason, took) => {
+                        self.migrations.note_end(to, outcome, reason, took);
+                    }
+                }
+            }
+            self.server_active |= self.topology.mode() == Mode::Sfu;
+            if self.is_moving() {
+                return;
+            }
+            let Some(Waiting { user, grants, connection }) = self.waiting.pop_front() else { return };
+            self.enter(now, &user, grants);
+            if let Some(connection) = connection {
+                self.outbox.push((connection, Told::Ready(self.id.clone(), user.clone())));
+                self.attach(now, &user, connection);
+            }
+        }
+    }
+
+    fn tell_mode(&mut self, to: Option<u64>, moving_to: Option<Mode>, mode: Mode) {
+        let mode = moving_to.unwrap_or(mode);
+        if to.is_none() && std::mem::replace(&mut self.told, mode) == mode {
+            return;
+        }
+        for (user, member) in &self.members {
+            // Who is only just coming is told in the answer.
+            let is_meant = to.is_none_or(|key| key == member.key);
+            if let Some(connection) = member.connection.filter(|_| is_meant) {
+                self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), mode)));
+            }
+        }
+    }
+
+    pub(super) fn tell_others(&mut self, except: &UserId, text: &str) {
+        for (user, member) in &self.members {
+            if let Some(connection) = member.connection.filter(|_| user != except) {
+                self.outbox.push((connection, Told::Text(text.to_owned())));
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Voice channels, as stories of their members.
