@@ -257,6 +257,11 @@ export class Person {
     return this.#page.evaluate((name) => lab.continuity(name), other.name);
   }
 
+  /** Bytes that this page has sent so far. */
+  sentBytes() {
+    return this.#page.evaluate(() => lab.sentBytes());
+  }
+
   /** Each track of the others, with a number that it keeps as long as it is the same object. */
   trackNumbers() {
     return this.#page.evaluate(() => lab.trackNumbers());

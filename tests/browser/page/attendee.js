@@ -156,6 +156,17 @@
     return { toServer, straight: open.length - toServer };
   };
 
+  /** Bytes of media sent on all connections that are open, and were. */
+  lab.sentBytes = async () => {
+    for (const pc of connections) {
+      if (pc.connectionState === "closed") continue;
+      const stats = [...(await pc.getStats()).values()].filter(({ type }) => type === "transport");
+      sentOn.set(pc, stats.reduce((sum, { bytesSent }) => sum + bytesSent, 0));
+    }
+    return [...sentOn.values()].reduce((sum, bytes) => sum + bytes, 0);
+  };
+  const sentOn = new Map();
+
   /** By which way this page hears and sees the others, while it is not moving. */
   lab.way = () => (room.topology?.movingTo === null ? room.topology.mode : "moving");
 
