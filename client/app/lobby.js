@@ -8,7 +8,7 @@ import { byId, dress } from './dom.js';
 import { errorText, notify } from './notices.js';
 import { cameraOptions, loadPreferences, savePreferences } from './preferences.js';
 import { isPrivate, isRoomId, parseRoom, roomOf } from './room-link.js';
-import { applyTransmit, microphoneOptions } from './voice-control.js';
+import { applyTransmit, gate, microphoneOptions } from './voice-control.js';
 import { t } from './words.js';
 
 /** @typedef {'microphone' | 'camera'} Device */
@@ -63,6 +63,8 @@ export class Lobby {
   async show(error) {
     this.#view.hidden = false;
     this.#busy = false;
+    // Nobody hears it yet: the level shows what the microphone hears.
+    gate.isPushed = true;
     this.#fillRoom();
     this.#showError(error && errorText(error));
     this.#showName();
@@ -213,6 +215,7 @@ export class Lobby {
       onChange: (field) => {
         if ((field === 'microphone' || field === 'camera') && this.#devices[field].wanted) void this.#open(field);
         if (field === 'transmit' && applyTransmit() && this.#devices.microphone.track) void this.#open('microphone');
+        gate.isPushed = true;
         if (field === 'sensitivity') applyTransmit();
         if (field === 'theme') applyTheme();
         if (field === 'language') location.reload();

@@ -3,13 +3,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeBrowsers } from "../harness/browsers.js";
 import { World } from "../harness/world.js";
+import { median } from "./measures.js";
 
 const ROUNDS = 3;
 const SMALL = { width: 320, height: 180, fps: 10 };
 /** From when a move is asked for. */
 const WATCHED_MS = 6_000;
-
-const median = (values) => values.sort((one, other) => one - other)[values.length >> 1];
 
 /** One move to the server, and one back, by a third person who comes and goes. */
 async function round(strategy) {
