@@ -92,7 +92,7 @@ export class MeshManager {
       this.#announced = '[]';
       this.#announce();
     }
-    this.#connectAll();
+    if (this.#host.isWanted()) this.#connectAll();
     this.#host.onState();
   }
 
