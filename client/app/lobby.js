@@ -8,7 +8,7 @@ import { byId, dress } from './dom.js';
 import { errorText, notify } from './notices.js';
 import { cameraOptions, loadPreferences, savePreferences } from './preferences.js';
 import { isPrivate, isRoomId, parseRoom, roomOf } from './room-link.js';
-import { applyTransmit, microphoneOptions } from './voice-control.js';
+import { applyTransmit, gate, microphoneOptions } from './voice-control.js';
 import { t } from './words.js';
 
 /** @typedef {'microphone' | 'camera'} Device */
@@ -63,10 +63,12 @@ export class Lobby {
   async show(error) {
     this.#view.hidden = false;
     this.#busy = false;
+    // Nobody hears it yet: the level shows what the microphone hears.
+    gate.isPushed = true;
     this.#fillRoom();
     this.#showError(error && errorText(error));
     this.#showName();
-    void showWhetherOpen();
+    void showWarnings();
     for (const device of DEVICES) this.#devices[device].track = null;
     this.#render();
     if (this.#knownName() === '' && this.#name.value === '') this.#name.focus();
@@ -213,6 +215,7 @@ export class Lobby {
       onChange: (field) => {
         if ((field === 'microphone' || field === 'camera') && this.#devices[field].wanted) void this.#open(field);
         if (field === 'transmit' && applyTransmit() && this.#devices.microphone.track) void this.#open('microphone');
+        gate.isPushed = true;
         if (field === 'sensitivity') applyTransmit();
         if (field === 'theme') applyTheme();
         if (field === 'language') location.reload();
@@ -292,13 +295,12 @@ export class Lobby {
   }
 }
 
-/** Says in bold that anybody can join, where that is so and the address is one that anybody reaches. */
-async function showWhetherOpen() {
-  const warning = byId('lobby-open-warning');
-  if (isPrivate(location.hostname)) return;
+/** Says what one should know before one joins: who else can, and who sees what of oneself. */
+async function showWarnings() {
   try {
     const { headers } = await fetch('./', { method: 'HEAD' });
-    warning.hidden = headers.get('Strait-Auth') !== 'open';
+    byId('lobby-open-warning').hidden = isPrivate(location.hostname) || headers.get('Strait-Auth') !== 'open';
+    byId('lobby-mesh-hint').hidden = headers.get('Strait-Mesh') === null;
   } catch {
     // Nothing is said while the server is not there; the call says it again.
   }

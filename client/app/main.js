@@ -13,8 +13,6 @@ import { linkTo, nameIn, tokenOf } from './room-link.js';
 /** @import {JoinChoice} from './lobby.js' */
 
 applyTheme();
-await loadWords(loadPreferences().language || ownLanguage());
-
 // Without them the buttons still have their names.
 loadIcons().catch(() => {});
 
@@ -23,8 +21,15 @@ const TOKEN = 'strait.token';
 const linked = tokenOf(location);
 if (linked !== '') sessionStorage.setItem(TOKEN, linked);
 
-const lobby = new Lobby(join, () => nameIn(sessionStorage.getItem(TOKEN) ?? ''));
-void lobby.show(null);
+/** @type {Lobby} */
+let lobby;
+void begin();
+
+async function begin() {
+  await loadWords(loadPreferences().language || ownLanguage());
+  lobby = new Lobby(join, () => nameIn(sessionStorage.getItem(TOKEN) ?? ''));
+  await lobby.show(null);
+}
 
 /** @param {JoinChoice} choice */
 async function join({ name, room: roomId, microphone, camera }) {

@@ -69,10 +69,10 @@ export class PeoplePanel {
         this.element.append(row.element);
       }
       row.element.dataset.testid = `person-${participant.participantId}`;
-      const you = participant.isLocal ? ' (you)' : '';
-      const lost = participant.mediaLost ? ' – sound and picture interrupted' : '';
-      const away = participant.state === 'reconnecting' ? ' – reconnecting' : lost;
-      const role = participant.role === 'moderator' ? ' – moderator' : '';
+      const you = participant.isLocal ? t(' (you)') : '';
+      const lost = participant.mediaLost ? t(' – sound and picture interrupted') : '';
+      const away = participant.state === 'reconnecting' ? t(' – reconnecting') : lost;
+      const role = participant.role === 'moderator' ? t(' – moderator') : '';
       row.name.textContent = `${participant.name}${you}${role}${away}`;
       const signature = marksOf(participant).join(' ');
       if (row.marks.dataset.marks !== signature) {
@@ -113,7 +113,9 @@ export class PeoplePanel {
       const quality = this.#qualities.get(participantId);
       const tables = own.map((track) => table(SOURCES[track.source], trackRows(track)));
       row.statistics.replaceChildren(
-        ...(statistics && quality ? [make('p', { class: 'hint' }, `Connection quality: ${quality}`)] : []),
+        ...(statistics && quality
+          ? [make('p', { class: 'hint' }, t('Connection quality: {quality}', { quality: t(quality) }))]
+          : []),
         ...tables,
       );
       row.statistics.hidden = tables.length === 0;
@@ -183,7 +185,7 @@ function moderation(room, participant) {
     for (const track of [...participant.tracks]) if (track instanceof RemoteTrack) await act(track);
   };
   return [
-    deed('microphone-off', 'Mute', 'mute-person', `Mute ${name}`, async () => {
+    deed('microphone-off', 'Mute', 'mute-person', t('Mute {name}', { name }), async () => {
       const track = participant.track('microphone');
       if (track instanceof RemoteTrack) await room.muteTrack(track);
     }),
@@ -191,20 +193,20 @@ function moderation(room, participant) {
       'camera-off',
       'Stop sending',
       'stop-person',
-      `Stop what ${name} sends, and let them send it no more`,
+      t('Stop what {name} sends, and let them send it no more', { name }),
       onTracks((track) => room.stopTrack(track)),
     ),
-    deed('check', 'Let send', 'allow-person', `Let ${name} send sound and pictures again`, () =>
+    deed('check', 'Let send', 'allow-person', t('Let {name} send sound and pictures again', { name }), () =>
       room.setPermissions(participant, { publish: ['microphone', 'camera', 'screen', 'screen-audio'] }),
     ),
     grave(
-      deed('remove', 'Remove', 'remove-person', `Remove ${name} from the call`, async () => {
-        if (confirm(`Remove ${name} from the call?`)) await room.remove(participant);
+      deed('remove', 'Remove', 'remove-person', t('Remove {name} from the call', { name }), async () => {
+        if (confirm(t('Remove {name} from the call?', { name }))) await room.remove(participant);
       }),
     ),
     grave(
-      deed('ban', 'Keep out', 'ban-person', `Remove ${name}, and let them in no more`, async () => {
-        if (confirm(`Remove ${name} and let them in no more?`)) await room.ban(participant);
+      deed('ban', 'Keep out', 'ban-person', t('Remove {name}, and let them in no more', { name }), async () => {
+        if (confirm(t('Remove {name} and let them in no more?', { name }))) await room.ban(participant);
       }),
     ),
   ];
@@ -212,11 +214,13 @@ function moderation(room, participant) {
 
 /** @param {Room} room @param {Participant} participant */
 function reportButton(room, participant) {
-  return deed('report', 'Report', 'report-person', `Report ${participant.name}`, async () => {
-    const text = prompt(`What is wrong with what ${participant.name} does? Whoever runs this server will read it.`);
+  return deed('report', 'Report', 'report-person', t('Report {name}', { name: participant.name }), async () => {
+    const text = prompt(
+      t('What is wrong with what {name} does? Whoever runs this server will read it.', { name: participant.name }),
+    );
     if (text === null) return;
     await room.report(participant, 'reported', text.slice(0, 2000));
-    notify('Thank you. Whoever runs this server has been told.');
+    notify(t('Thank you. Whoever runs this server has been told.'));
   });
 }
 
@@ -247,16 +251,18 @@ function renderDoor(element, room) {
   waiting.setAttribute('aria-pressed', String(waitingRoom));
   const end = grave(
     deed('leave', 'End for all', 'end-call', 'End the call for everybody', async () => {
-      if (confirm('End the call for everybody?')) await room.endCall();
+      if (confirm(t('End the call for everybody?'))) await room.endCall();
     }),
   );
   const people = [...room.knocking.values()].map((person) =>
     make(
       'div',
       { class: 'deeds', 'data-testid': `knocking-${person.participantId}` },
-      make('span', { class: 'name' }, `${person.name} waits`),
-      deed('check', 'Let in', 'admit', `Let ${person.name} in`, () => room.admit(person)),
-      deed('close', 'Turn away', 'turn-away', `Turn ${person.name} away`, () => room.turnAway(person)),
+      make('span', { class: 'name' }, t('{name} waits', { name: person.name })),
+      deed('check', 'Let in', 'admit', t('Let {name} in', { name: person.name }), () => room.admit(person)),
+      deed('close', 'Turn away', 'turn-away', t('Turn {name} away', { name: person.name }), () =>
+        room.turnAway(person),
+      ),
     ),
   );
   element.replaceChildren(make('div', { class: 'deeds' }, lock, waiting, end), ...people);
@@ -277,9 +283,9 @@ function grave(button) {
  * @param {() => Promise<unknown>} act
  */
 function deed(iconName, text, testid, label, act) {
-  const button = make('button', { type: 'button', class: 'deed', 'data-testid': testid }, icon(iconName), text);
-  button.setAttribute('aria-label', label);
-  button.title = label;
+  const button = make('button', { type: 'button', class: 'deed', 'data-testid': testid }, icon(iconName), t(text));
+  button.setAttribute('aria-label', t(label));
+  button.title = t(label);
   button.addEventListener('click', () => void act().catch(notifyError));
   return button;
 }
@@ -353,9 +359,9 @@ function trackRows(track) {
  */
 function table(caption, rows) {
   const body = rows.map(([label, value]) =>
-    make('tr', {}, make('th', { scope: 'row' }, label), make('td', {}, value)),
+    make('tr', {}, make('th', { scope: 'row' }, t(label)), make('td', {}, value)),
   );
-  return make('table', { class: 'statistics' }, make('caption', {}, caption), make('tbody', {}, ...body));
+  return make('table', { class: 'statistics' }, make('caption', {}, t(caption)), make('tbody', {}, ...body));
 }
 
 /** @param {number | null} bits */

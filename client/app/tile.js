@@ -132,11 +132,19 @@ function messageFor(picture, microphone) {
   ])) {
     if (!(track instanceof RemoteTrack)) continue;
     if (track.status === 'unsupported')
-      problems.push(`You cannot ${verb} this: ${track.reason || 'your browser lacks the codec'}.`);
+      problems.push(
+        t(verb === 'see' ? 'You cannot see this: {reason}.' : 'You cannot hear this: {reason}.', {
+          reason: track.reason || t('your browser lacks the codec'),
+        }),
+      );
     // Whoever is silent is heard as soon as they speak: there is nothing to wait for.
     const isSilent = verb === 'hear' && track.reason === 'not-speaking';
     if (track.status === 'waiting' && !isSilent)
-      problems.push(`Waiting to ${verb} this: ${waitingReason(track.reason)}.`);
+      problems.push(
+        t(verb === 'see' ? 'Waiting to see this: {reason}.' : 'Waiting to hear this: {reason}.', {
+          reason: t(waitingReason(track.reason)),
+        }),
+      );
   }
   if (picture instanceof RemoteTrack && picture.switchedOff && !picture.muted)
     problems.push(t('You receive sound only. Pictures can be switched on in the settings.'));

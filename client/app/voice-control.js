@@ -52,6 +52,7 @@ export class VoiceControl {
   /** @param {Room} room */
   constructor(room) {
     this.#room = room;
+    gate.isPushed = false;
     const { signal } = this.#ending;
     // A button that has the focus would be pressed by the space bar as well.
     document.addEventListener('keydown', (event) => this.#onKey(event, true), { signal, capture: true });

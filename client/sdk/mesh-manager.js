@@ -17,6 +17,8 @@ const CONNECT_LIMIT = 5000;
 const MOVING_AUDIO_BITRATE = 32_000;
 /** What all straight copies of a picture may have together, bits per second: each is encoded and sent by itself. */
 const UPLINK_VIDEO_BITRATE = 3_000_000;
+/** The same while they go both ways. */
+const MOVING_VIDEO_BITRATE = 750_000;
 
 /**
  * @typedef {object} MeshHost
@@ -90,7 +92,7 @@ export class MeshManager {
       this.#announced = '[]';
       this.#announce();
     }
-    this.#connectAll();
+    if (this.#host.isWanted()) this.#connectAll();
     this.#host.onState();
   }
 
@@ -303,7 +305,8 @@ export class MeshManager {
 
   /** @param {LocalTrack} track @returns {number | null} bits per second; `null`: as much as it likes */
   #capOf({ kind }) {
-    if (kind === 'video') return Math.round(UPLINK_VIDEO_BITRATE / Math.max(1, this.#peers.size));
+    const video = this.#isSlow ? MOVING_VIDEO_BITRATE : UPLINK_VIDEO_BITRATE;
+    if (kind === 'video') return Math.round(video / Math.max(1, this.#peers.size));
     return this.#isSlow ? MOVING_AUDIO_BITRATE : null;
   }
 

@@ -173,7 +173,7 @@ export class ModeController {
     const move = {
       to,
       migration,
-      watch: new PathWatch(this.#environment, to),
+      watch: new PathWatch(this.#environment, to, deadlineMs),
       timer: null,
       deadline: this.#environment.setTimeout(() => this.#fail(move, 'timeout'), deadlineMs),
       goodSince: null,
@@ -302,7 +302,7 @@ export class ModeController {
       this.#host.alike(false);
       return;
     }
-    const watch = new PathWatch(this.#environment, to);
+    const watch = new PathWatch(this.#environment, to, CLOSE_AFTER[to]);
     const end = this.#environment.now() + CLOSE_AFTER[to];
     const next = async () => {
       // Pictures that come late go over before the old way ends.

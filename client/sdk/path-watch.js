@@ -1,7 +1,8 @@
 // Watches whether a new way is good enough to go over to it: what comes from everybody has to be there, and whole. Sound is,
 // when samples have been played from what came for a while and none of them had to be made up, or no more than by the old way
-// meanwhile: a network, or a computer, that cannot do better is no reason to stay. A picture is at its first frame, and goes
-// over by itself then.
+// meanwhile: a network, or a computer, that cannot do better is no reason to stay. When half of the time for the move is over,
+// some of it may be made up, because a call that does not move when it should gets worse. A picture is good at its first frame,
+// and goes over by itself then.
 
 import { otherThan } from './topology.js';
 
@@ -12,6 +13,8 @@ import { otherThan } from './topology.js';
 
 /** How long sound has to be whole, milliseconds. */
 const WHOLE_FOR = 400;
+/** Which part of the sound may be made up when time is short. */
+const MADE_UP_IN_HASTE = 0.1;
 /** How long a picture is waited for when everything else is there, milliseconds. */
 const PICTURES_WITHIN = 1000;
 
@@ -27,16 +30,20 @@ export class PathWatch {
   #path;
   /** @type {Map<RemoteTrack, Heard>} */
   #heard = new Map();
+  /** From when on time is short. */
+  #hasteFrom;
   /** When only pictures were missing. @type {number | null} */
   #onlyPictures = null;
 
   /**
    * @param {Environment} environment
    * @param {Mode} path the new one
+   * @param {number} within how long the move may take, milliseconds
    */
-  constructor(environment, path) {
+  constructor(environment, path, within) {
     this.#environment = environment;
     this.#path = path;
+    this.#hasteFrom = environment.now() + within / 2;
   }
 
   /**
@@ -96,7 +103,8 @@ export class PathWatch {
     const samples = totalSamplesReceived ?? packetsReceived;
     const made = { here: madeUp(entry), there: old ? madeUp(old) : 0 };
     const first = this.#heard.get(track);
-    const isWhole = first !== undefined && made.here - first.made.here <= made.there - first.made.there;
+    const allowed = first && now >= this.#hasteFrom ? MADE_UP_IN_HASTE * (samples - first.samples) : 0;
+    const isWhole = first !== undefined && made.here - first.made.here <= made.there - first.made.there + allowed;
     if (!isWhole) this.#heard.set(track, { samples, made, since: now });
     return isWhole && samples > first.samples && now - first.since >= WHOLE_FOR;
   }

@@ -10,6 +10,7 @@ import { bytesOf, tooLarge } from './data-channels.js';
 import { browserEnvironment } from './environment.js';
 import { StraitError } from './errors.js';
 import { LevelTracker } from './levels.js';
+import { LoadReporter } from './load.js';
 import { MeshManager } from './mesh-manager.js';
 import { ModeController } from './mode-controller.js';
 import { Participant } from './participant.js';
@@ -108,6 +109,10 @@ export class Room extends Emitter {
   #levels = new LevelTracker();
   #stats = new CallStats();
   #straightSpeakers = new StraightSpeakers();
+  #load = new LoadReporter((percent) => {
+    // A server that wants to know it no more has its reasons.
+    this.#session.request('mesh-load', { percent }).catch(() => {});
+  });
   #wishes;
   #experience;
   /** @type {VideoLimit} */
@@ -604,6 +609,8 @@ export class Room extends Emitter {
       return;
     }
     if (type === 'participant-resumed') this.#mesh.back(data.participantId);
+    // Of a call that goes straight the server hears nothing anyway.
+    if (type === 'participant-media-lost' && this.#mode.active === 'p2p') return;
     if (this.#roster.news(type, data) || this.#sfu.news(type, data)) return;
     if (type === 'topology') {
       this.#mode.news(data);
@@ -853,6 +860,7 @@ export class Room extends Emitter {
       const speakers =
         this.#mode.active === 'p2p' && this.#straightSpeakers.look(participants, this.#environment.now());
       if (speakers) this.#onSpeakers(speakers);
+      if (this.#mesh.isOpen) void this.#load.look(this.#mesh.peers, this.#environment.now()).catch(() => {});
       this.emit('levels', { participants });
       this.#scheduleLevels();
     }, LEVELS_EVERY);

@@ -15,7 +15,7 @@ const OF = 3;
 /** So many have to be loud. */
 const LOUD = 2;
 /** How fast the noise is taken to grow, decibels a frame of 10 ms: a fan that begins is noise after some seconds. */
-const RISE = 0.03;
+const RISE = 0.02;
 /** Nothing is quieter, decibels. */
 const SILENCE = -90;
 

@@ -277,7 +277,7 @@ test('of somebody whose signalling is away nothing is said; of a path that was l
   assert.deepEqual(anna.of('mesh-failed'), [{ with: 'p-b', reason: 'timeout' }]);
 });
 
-test('while a call moves its sound takes 32 kbit/s, and pictures share the uplink', async () => {
+test('while a call moves its sound takes 32 kbit/s and its pictures a quarter; else pictures share the uplink', async () => {
   const [anna, ben, cleo] = ['p-a', 'p-b', 'p-c'].map(person);
   await anna.publish('audio', 'microphone');
   await anna.publish('video', 'camera', { maxBitrate: 2_000_000 });
@@ -289,6 +289,7 @@ test('while a call moves its sound takes 32 kbit/s, and pictures share the uplin
   anna.mesh.slow(true);
   await settle();
   assert.deepEqual(rates(0), [32_000, 32_000]);
+  assert.deepEqual(rates(1), [375_000, 375_000]);
   anna.mesh.slow(false);
   await settle();
   assert.deepEqual(rates(0), [undefined, undefined]);

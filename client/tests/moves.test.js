@@ -118,7 +118,7 @@ test('sound that is not whole is not gone over to, and in time the move is given
   await hall.moves('sfu');
   let concealed = 0;
   const { inbound } = hall.toServer(ben);
-  hall.toServer(ben).inbound = () => ({ ...inbound(), concealedSamples: (concealed += 480) });
+  hall.toServer(ben).inbound = () => ({ ...inbound(), concealedSamples: (concealed += 1920) });
   await hall.clock.advance(4900);
   assert.equal(way(remote(ben, anna)), 'p2p');
   assert.deepEqual(hall.reports, ['Anna 1']);
@@ -136,6 +136,24 @@ test('sound that is not whole is not gone over to, and in time the move is given
   ])
     assert.equal(way(remote(one, other)), 'p2p');
   assert.equal(anna.room.mediaState, 'connected');
+});
+
+test('sound that is a little worse is gone over to when half of the time is over, and what is no worse than before at once', async () => {
+  const [anna, ben] = await two();
+  await hall.moves('sfu');
+  const worsen = (pc, share) => {
+    const { inbound } = pc;
+    pc.inbound = () => ({ ...inbound(), concealedSamples: share * inbound().totalSamplesReceived });
+  };
+  worsen(hall.toServer(ben), 0.05);
+  for (const pc of [hall.toServer(anna), hall.straight(anna)[0]]) worsen(pc, 0.3);
+  await hall.clock.advance(1000);
+  assert.deepEqual(hall.reports, ['Anna 1']);
+  await hall.clock.advance(1400);
+  assert.equal(way(remote(ben, anna)), 'p2p');
+  await hall.clock.advance(800);
+  assert.equal(way(remote(ben, anna)), 'sfu');
+  assert.deepEqual(hall.reports, ['Anna 1', 'Ben 1']);
 });
 
 test('a server that does not answer the offer fails the move; one that says so twice is told twice', async () => {

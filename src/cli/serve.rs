@@ -169,6 +169,7 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         whip_tokens: whip.tokens.reveal().clone(),
         webhooks: webhooks(config)?,
         gate: gate(config)?,
+        mesh: config.mesh.mode,
         voice: voice_settings(config),
         ice_servers: ice.servers.reveal().to_vec(),
         turn: turn_config(turn),

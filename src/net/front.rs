@@ -50,6 +50,7 @@ use crate::core::event::{Event, Refusal};
 use crate::core::grants::Grants;
 use crate::core::ids::{ConnectionId, ParticipantId, RequestId, RoomId};
 use crate::core::profile::Profile;
+use crate::core::topology::MeshPolicy;
 use crate::signal::allowance::Allowance;
 use crate::signal::livekit::LiveKitFacts;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
@@ -305,14 +306,22 @@ impl Front {
         }
     }
 
-    /// Answers a request for a file of the browser client. The page learns by a header field whether anybody may join, which it
-    /// says before somebody does.
+    /// Answers a request for a file of the browser client. The page learns by header fields whether anybody may join, and whether
+    /// people see each other's addresses in calls that go straight, which it says before somebody joins.
     pub fn file(&self, request: &Request) -> Response {
-        let Some(response) = self.assets.response(request) else { return router::not_found(&request.path) };
-        match self.config.gate.mode {
-            AuthMode::Open if request.path == "/" => response.with("Strait-Auth", "open"),
-            _ => response,
+        let Some(mut response) = self.assets.response(request) else {
+            return router::not_found(&request.path);
+        };
+        if request.path != "/" {
+            return response;
         }
+        if self.config.gate.mode == AuthMode::Open {
+            response = response.with("Strait-Auth", "open");
+        }
+        if self.config.mesh != MeshPolicy::Off {
+            response = response.with("Strait-Mesh", self.config.mesh.as_str());
+        }
+        response
     }
 
     /// Turns the connection of a request into a WebSocket. Returns the refusal if that cannot be.

@@ -13,6 +13,7 @@ use super::traces::keeper::RecordConfig;
 use super::turn::TurnConfig;
 use super::webhooks::WebhookConfig;
 use crate::access::Gate;
+use crate::core::topology::MeshPolicy;
 use crate::signal::native::IceServer;
 use crate::signal::voice;
 
@@ -79,6 +80,8 @@ pub struct ShellConfig {
     pub webhooks: Option<WebhookConfig>,
     /// Who may come in, and what they may do.
     pub gate: Gate,
+    /// Whether calls may go straight from person to person, who then see each other's addresses, where a room says nothing else.
+    pub mesh: MeshPolicy,
     /// Voice channels that are a mesh while they are small.
     pub voice: voice::Settings,
     /// STUN and TURN servers of others. Clients are told of them after our own TURN server.

@@ -12,6 +12,8 @@ import "./scenarios/slide.js";
 import "./scenarios/scalability.js";
 import "./scenarios/going.js";
 import "./scenarios/door.js";
+import "./scenarios/mesh.js";
+import "./scenarios/voice.js";
 import "./scenarios/moderation.js";
 import "./scenarios/data.js";
 import "./scenarios/demo-page.js";

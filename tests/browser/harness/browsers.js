@@ -33,7 +33,7 @@ const FIREFOX_PREFERENCES = {
   "media.peerconnection.ice.obfuscate_host_addresses": false,
 };
 
-const PAGE_PARTS = ["synthetic", "senses", "loopback", "continuity", "attendee", "layers", "stopwatch"];
+const PAGE_PARTS = ["synthetic", "senses", "loopback", "continuity", "attendee", "layers", "stopwatch", "voice"];
 const PAGE_CODE = PAGE_PARTS.map((name) => readFileSync(resolve(import.meta.dirname, `../page/${name}.js`), "utf8"));
 
 /**

@@ -55,7 +55,7 @@ export class Person {
     return this.#page.evaluate(task, { order: this.#joining(wishes), keys });
   }
 
-  #joining({ room, camera = {}, microphone = {}, rsaBits, token, options }) {
+  #joining({ room, camera = {}, microphone = {}, rsaBits, token, options, isUnreachable }) {
     const identity = { rgb: COLOURS[this.colour], hz: this.hz };
     return {
       name: this.name,
@@ -63,6 +63,7 @@ export class Person {
       rsaBits,
       token,
       options,
+      isUnreachable,
       camera: camera && { ...identity, ...camera },
       microphone: microphone && { ...identity, ...microphone },
     };
@@ -256,6 +257,11 @@ export class Person {
   /** How long nothing was heard of `other` at most, in one go, since `listens`. */
   continuityOf(other) {
     return this.#page.evaluate((name) => lab.continuity(name), other.name);
+  }
+
+  /** Bytes that this page has sent so far. */
+  sentBytes() {
+    return this.#page.evaluate(() => lab.sentBytes());
   }
 
   /** Each track of the others, with a number that it keeps as long as it is the same object. */

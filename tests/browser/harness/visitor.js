@@ -3,7 +3,7 @@
 import { openPage, SHARED_TAB } from "./browsers.js";
 import { eventually } from "./eventually.js";
 import { AUDIBLE } from "./palette.js";
-import { concealment, hearsTone } from "./senses.js";
+import { concealment, hearsSilence, hearsTone } from "./senses.js";
 
 const MOVING_FRAMES = 3;
 
@@ -124,6 +124,20 @@ export class Visitor {
       const sound = await this.page.evaluate((name) => lab.hear(name), other.name);
       return (sound !== null && sound.loudest > AUDIBLE) || sound;
     });
+  }
+
+  /** The mark of how the call travels, until it is `expected`. */
+  async isMarked(expected) {
+    await eventually(`${this.name}'s page says ${expected}`, async () => {
+      const shown = await this.#screen.getByTestId("mode-indicator").textContent();
+      return shown === expected || { shown };
+    });
+  }
+
+  /** Nothing of the beeps comes. */
+  async hearsNoBeep(other) {
+    await this.#listens();
+    await hearsSilence(this.page, other.name);
   }
 
   /** Waits until the screen shows `text`. */

@@ -48,9 +48,9 @@ export class World {
   }
 
   /** Opens the page, joins the room, and publishes camera and microphone. */
-  async enters(name, { camera, microphone, rsaBits, token, options, ...arrival } = {}) {
+  async enters(name, { camera, microphone, rsaBits, token, options, isUnreachable, ...arrival } = {}) {
     const person = await this.arrives(name, arrival);
-    await person.join({ room: this.room, camera, microphone, rsaBits, token, options });
+    await person.join({ room: this.room, camera, microphone, rsaBits, token, options, isUnreachable });
     return person;
   }
 

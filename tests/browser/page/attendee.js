@@ -11,16 +11,30 @@
   let connection = null;
   /** All of them. */
   const connections = [];
+  /** Whether nobody but the server finds a path to this browser, as behind a NAT that lets nobody in. */
+  let isUnreachable = false;
   /** The browser's own certificate for media, if it is not to be an ECDSA one. */
   let certificates;
   /** The connection's data channels, in order. */
   const channels = [];
+  /** The same, with a password that answers no connectivity check. */
+  const elsewhere = ({ type, sdp }) => ({ type, sdp: sdp.replace(/^(a=ice-pwd:).*$/gm, "$1wrongwrongwrongwrongwrong") });
+
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(configuration) {
       super(certificates ? { ...configuration, certificates } : configuration);
       connection = this;
       connections.push(this);
       this.addEventListener("track", ({ track, streams }) => streamsOf.set(track, streams.map(({ id }) => id)));
+    }
+
+    setRemoteDescription(description) {
+      const isLite = description.sdp.includes("a=ice-lite");
+      return super.setRemoteDescription(isUnreachable && !isLite ? elsewhere(description) : description);
+    }
+
+    addIceCandidate(candidate) {
+      return isUnreachable ? Promise.resolve() : super.addIceCandidate(candidate);
     }
 
     createDataChannel(label, init) {
@@ -94,7 +108,8 @@
 
   const rsa = { name: "RSASSA-PKCS1-v1_5", publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" };
 
-  lab.join = async ({ name, room: id, camera, microphone, rsaBits, options }) => {
+  lab.join = async ({ name, room: id, camera, microphone, rsaBits, options, isUnreachable: isHidden = false }) => {
+    isUnreachable = isHidden;
     const { Room } = await import("/sdk/strait.js");
     if (rsaBits) certificates = [await RTCPeerConnection.generateCertificate({ ...rsa, modulusLength: rsaBits })];
     room = new Room({ environment: { createAudio: lab.createAudio }, ...options });
@@ -140,6 +155,17 @@
     const toServer = open.filter(({ remoteDescription }) => remoteDescription.sdp.includes("a=ice-lite")).length;
     return { toServer, straight: open.length - toServer };
   };
+
+  /** Bytes of media sent on all connections that are open, and were. */
+  lab.sentBytes = async () => {
+    for (const pc of connections) {
+      if (pc.connectionState === "closed") continue;
+      const stats = [...(await pc.getStats()).values()].filter(({ type }) => type === "transport");
+      sentOn.set(pc, stats.reduce((sum, { bytesSent }) => sum + bytesSent, 0));
+    }
+    return [...sentOn.values()].reduce((sum, bytes) => sum + bytes, 0);
+  };
+  const sentOn = new Map();
 
   /** By which way this page hears and sees the others, while it is not moving. */
   lab.way = () => (room.topology?.movingTo === null ? room.topology.mode : "moving");

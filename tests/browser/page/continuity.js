@@ -9,6 +9,7 @@
   /** What plays: an element with its track and when it was muted. */
   const outlets = [];
   let isListening = false;
+  let since = 0;
 
   /** An audio element of the SDK's, whose doings are noted. */
   lab.createAudio = () => {
@@ -38,6 +39,7 @@
   /** From here on hears everybody. */
   lab.listen = () => {
     isListening = true;
+    since = performance.now();
     outlets.forEach(read);
   };
 
@@ -73,7 +75,7 @@
         if (leg.owner === name)
           for (const { at, ms, level } of leg.frames) {
             const time = at + leg.offset;
-            if (!isMuted(outlet, time)) heard.push({ leg, time, ms, level });
+            if (time >= since && !isMuted(outlet, time)) heard.push({ leg, time, ms, level });
           }
     heard.sort((one, other) => one.time - other.time);
     const levels = heard.map(({ level }) => level).sort((one, other) => one - other);
