@@ -125,6 +125,7 @@ function messageFor(picture, microphone) {
     if (!(track instanceof RemoteTrack)) continue;
     if (track.status === 'unsupported')
       problems.push(`You cannot ${verb} this: ${track.reason || 'your browser lacks the codec'}.`);
+    if (track.status === 'not-allowed') problems.push(`You may not ${verb} this: they have not allowed it.`);
     // Whoever is silent is heard as soon as they speak: there is nothing to wait for.
     const isSilent = verb === 'hear' && track.reason === 'not-speaking';
     if (track.status === 'waiting' && !isSilent)

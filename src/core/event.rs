@@ -567,4 +567,13 @@ pub enum Event {
     TransportEnded(TransportId),
     /// A track that the receiver consumed is not sent to them any more, although it is still published.
     ConsumerEnded(TrackId),
+    /// A track's owner lets the receiver receive it, or does not. A subscription to it stays, and shows nothing meanwhile.
+    SubscriptionPermission {
+        /// The track.
+        track: TrackId,
+        /// Its owner.
+        owner: ParticipantId,
+        /// Whether it may be received from now on.
+        allowed: bool,
+    },
 }

@@ -388,6 +388,8 @@ impl Oracle {
             | Command::Produce { .. }
             | Command::CloseProducer { .. }
             | Command::Consume { .. }
+            | Command::SetAudience(_)
+            | Command::LimitBandwidth(_)
             | Command::Leave
             | Command::Moderate(_) => {}
         }
