@@ -137,6 +137,14 @@ function messageFor(picture, microphone) {
           reason: track.reason || t('your browser lacks the codec'),
         }),
       );
+    if (track.status === 'not-allowed')
+      problems.push(
+        t(
+          verb === 'see'
+            ? 'You may not see this: they have not allowed it.'
+            : 'You may not hear this: they have not allowed it.',
+        ),
+      );
     // Whoever is silent is heard as soon as they speak: there is nothing to wait for.
     const isSilent = verb === 'hear' && track.reason === 'not-speaking';
     if (track.status === 'waiting' && !isSilent)

@@ -125,6 +125,9 @@ export class Roster {
       case 'cannot-receive':
         this.#tracks.get(data.trackId)?.setStatus('unsupported', data.reason);
         return true;
+      case 'subscription-permission':
+        this.#tracks.get(data.trackId)?.setAllowed(data.allowed);
+        return true;
       case 'layers':
         this.#setLayer(data);
         return true;

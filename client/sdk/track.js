@@ -127,8 +127,8 @@ function exchange(element, track) {
 
 /**
  * `pending`: subscribed, no slot yet. `live`: in a slot. `waiting`: the server has no slot for it.
- * `unsupported`: this browser cannot decode it. `unsubscribed`: by choice.
- * @typedef {'pending' | 'live' | 'waiting' | 'unsupported' | 'unsubscribed'} TrackStatus
+ * `unsupported`: this browser cannot decode it. `not-allowed`: its owner does not let us receive it. `unsubscribed`: by choice.
+ * @typedef {'pending' | 'live' | 'waiting' | 'unsupported' | 'not-allowed' | 'unsubscribed'} TrackStatus
  */
 
 /**
@@ -382,6 +382,12 @@ export class RemoteTrack extends Track {
     this.status = status;
     this.reason = reason;
     this.changed();
+  }
+
+  /** Its owner lets us receive it, or does not. @param {boolean} allowed */
+  setAllowed(allowed) {
+    if (!allowed) this.setStatus('not-allowed');
+    else if (this.status === 'not-allowed') this.setStatus('pending');
   }
 
   /** @param {boolean} muted */

@@ -99,6 +99,21 @@ test('waiting and unsupported tracks say why', () => {
   assert.deepEqual([track.status, track.reason], ['unsupported', 'no AV1']);
 });
 
+test('a track that its owner does not let us receive says so, and comes back when they do', () => {
+  roster.reset([ben([benCamera()])]);
+  const track = roster.track('t-cam');
+  roster.news('slot-map', slotMap(1, { 9: 't-cam' }));
+  const told = (allowed) =>
+    roster.news('subscription-permission', { trackId: 't-cam', participantId: 'p-ben', allowed });
+  told(false);
+  roster.news('slot-map', slotMap(2, {}));
+  assert.equal(track.status, 'not-allowed');
+  told(true);
+  assert.equal(track.status, 'pending');
+  roster.news('slot-map', slotMap(3, { 9: 't-cam' }));
+  assert.equal(track.status, 'live');
+});
+
 test('of many tracks that wait the first are listed, and the others wait as well', () => {
   const tracks = [1, 2, 3].map((number) => benCamera({ trackId: `t-${number}` }));
   roster.reset([ben(tracks)]);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::audience::Audience;
 use super::data::DataPayload;
 use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId, TransportId};
@@ -227,7 +228,7 @@ pub enum Command {
     /// room reads nothing of it, and sends nothing there that is not asked for.
     ReadChannels,
     /// Send this on the member's own data channel of that label, for a front end that has a format of its own. If there is
-    /// none, it is dropped.
+    /// none yet, some of it waits for one on which nothing is lost.
     ToChannel {
         /// The label that the member gave the channel.
         label: String,
@@ -314,4 +315,9 @@ pub enum Command {
     },
     /// Something about media that goes straight to the others, or a move to or from that.
     Mesh(MeshCommand),
+    /// Say who may receive one's own tracks, from now on and until something else is said; with `None`, everybody.
+    SetAudience(Option<Box<Audience>>),
+    /// Be shown no more than fits into that many bits per second, however much the network carries; with `None`, as much as it
+    /// carries.
+    LimitBandwidth(Option<u64>),
 }

@@ -572,4 +572,13 @@ pub enum Event {
     MeshTracks(ParticipantId, Vec<MeshTrack>),
     /// Another member says this to the receiver alone, so that the two find a direct path.
     MeshSignal(ParticipantId, MeshSignal),
+    /// A track's owner lets the receiver receive it, or does not. A subscription to it stays, and shows nothing meanwhile.
+    SubscriptionPermission {
+        /// The track.
+        track: TrackId,
+        /// Its owner.
+        owner: ParticipantId,
+        /// Whether it may be received from now on.
+        allowed: bool,
+    },
 }

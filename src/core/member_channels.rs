@@ -10,6 +10,10 @@ use super::pace::Pace;
 pub const LABEL_BYTES_MAX: usize = 256;
 /// Most channels of a member. Applications have a handful.
 const CHANNELS_MAX: usize = 32;
+/// What may wait for channels that a member has not opened yet, bytes: what is said in the moment in which somebody comes in.
+const EARLY_BYTES_MAX: usize = 64 * 1024;
+/// And how many messages.
+const EARLY_MAX: usize = 64;
 /// What a member may say in the long run: one unit each time that this has passed. A message is one unit, and one more for
 /// each 25 recipients of a kibibyte.
 const UNIT_INTERVAL: Duration = Duration::from_millis(5);
@@ -35,10 +39,22 @@ pub struct Channel {
     pub is_framed: bool,
 }
 
+/// A message for a channel that is not open yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Early {
+    label: String,
+    /// Whether it is text, which is UTF-8, or bytes.
+    pub is_text: bool,
+    /// What it says.
+    pub bytes: Vec<u8>,
+}
+
 /// The data channels of a member who has, or has had, any.
 #[derive(Debug)]
 pub struct Channels {
     open: Vec<Channel>,
+    /// What waits for channels that are not open yet, oldest first.
+    early: Vec<Early>,
     /// Whether the member's front end reads and writes them itself.
     pub is_foreign: bool,
     /// The rate that was last named to the association, bits per second.
@@ -52,6 +68,7 @@ impl Channels {
     pub fn new(now: Instant) -> Self {
         Self {
             open: Vec::new(),
+            early: Vec::new(),
             is_foreign: false,
             told_rate: None,
             pace: Pace::new(now, UNIT_INTERVAL, UNITS_AT_ONCE),
@@ -69,6 +86,23 @@ impl Channels {
             self.open.push(channel);
         }
         has_room
+    }
+
+    /// Keeps a message for a channel of that label, until it is opened. Returns `false`, and does nothing, if too much waits.
+    pub fn keep(&mut self, label: &str, is_text: bool, bytes: Vec<u8>) -> bool {
+        let waiting: usize = self.early.iter().map(|early| early.bytes.len()).sum();
+        let has_room = self.early.len() < EARLY_MAX && waiting + bytes.len() <= EARLY_BYTES_MAX;
+        if has_room {
+            self.early.push(Early { label: label.to_owned(), is_text, bytes });
+        }
+        has_room
+    }
+
+    /// Returns what waits for a channel of that label, oldest first. It waits no more.
+    pub fn take_early(&mut self, label: &str) -> Vec<Early> {
+        let (taken, left) = std::mem::take(&mut self.early).into_iter().partition(|one| one.label == label);
+        self.early = left;
+        taken
     }
 
     /// Removes a channel, and returns it.

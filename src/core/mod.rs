@@ -7,6 +7,7 @@
 //! in an order that depends on a seed. `.clippy.toml` and `tests/tidy/` see to it.
 
 mod address_counts;
+pub mod audience;
 pub mod bandwidth;
 pub mod bans;
 pub mod channels;

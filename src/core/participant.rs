@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::audience::Audience;
 use super::command::{Layout, Lifeline, MediaKind, Proof, TrackLabel};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
@@ -95,6 +96,10 @@ pub struct Participant {
     pub asked_at: Instant,
     /// What they may do.
     pub grants: Grants,
+    /// Who may receive their tracks; `None`: everybody.
+    pub audience: Option<Box<Audience>>,
+    /// They are shown no more than fits into that, bits per second, if they have asked for it.
+    pub bandwidth_max: Option<u64>,
     /// Their data channels, if they have, or have had, any.
     pub channels: Option<Box<Channels>>,
     /// Whether they publish without signalling and nothing is heard from them.
@@ -182,6 +187,8 @@ impl Participant {
             sections_named: 0,
             asked_at: now,
             grants: Grants::OPEN,
+            audience: None,
+            bandwidth_max: None,
             channels: None,
             is_unheard: false,
             subscriptions: Subscriptions::default(),

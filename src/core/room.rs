@@ -4,6 +4,7 @@
 //! Everything that happens to a room comes through [`Room::handle`]; the packets that came in a batch are forwarded by
 //! [`Room::forward_share`]. A panic in one participant's step ends that participant; the rest go on.
 
+mod audiences;
 mod audio_rates;
 mod check;
 mod checks;

@@ -17,6 +17,8 @@ pub enum SubscriptionState {
     Waiting,
     /// The client cannot decode it, and has been told.
     CannotReceive,
+    /// The track's owner does not let them receive it, and they have been told.
+    ShutOut,
 }
 
 /// That somebody wants to receive one track, and how.

@@ -42,10 +42,12 @@ use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::{AdminCommand, Admission};
 use crate::core::moderation::Moderation;
+use crate::core::path::TransportProtocol;
 use crate::core::room_options::{RecordingPolicy, RoomChange};
 use crate::core::timers::STOOD_STILL;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
+use crate::signal::livekit::Trial;
 use crate::signal::native::{self, Close, refusals};
 
 /// Readiness events taken from the kernel at a time.
@@ -640,7 +642,16 @@ impl EventLoop {
             })
             .ok()?;
         let origin = self.front.origin_of(connection)?;
-        let candidates = self.candidates.for_client(now, origin.client, origin.local, origin.is_proxied);
+        let mut candidates = self.candidates.for_client(now, origin.client, origin.local, origin.is_proxied);
+        let is_by_tcp = match self.front.forced_way(connection) {
+            Some(Trial::ForceTcp) => true,
+            // Without a TURN server this is as near as it gets.
+            Some(Trial::ForceTls) => !self.shard.turn_server.is_enabled(),
+            _ => false,
+        };
+        if is_by_tcp {
+            candidates.retain(|candidate| candidate.protocol == TransportProtocol::Tcp);
+        }
         debug!(connection = connection.0, client = %origin.client, %room, ?candidates, "join");
         Some(Admitted { room, host: host_of(origin.client), admission: Admission { entropy, candidates } })
     }

@@ -52,7 +52,7 @@ use crate::core::ids::{ConnectionId, ParticipantId, RequestId, RoomId};
 use crate::core::profile::Profile;
 use crate::core::topology::MeshPolicy;
 use crate::signal::allowance::Allowance;
-use crate::signal::livekit::LiveKitFacts;
+use crate::signal::livekit::{LiveKitFacts, Trials};
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
 use crate::signal::voice::Channels;
 use crate::signal::{Demand, Ticket};
@@ -138,6 +138,8 @@ pub struct Front {
     pub voice: Channels,
     /// What front ends have asked of the core beside the first thing, by connection.
     demands: Vec<(ConnectionId, Demand)>,
+    /// What LiveKit clients want to have happen when they come back.
+    trials: Trials,
 }
 
 impl Front {
@@ -179,6 +181,7 @@ impl Front {
             refusals_noted: Allowance::new(REFUSALS_NOTED_PER_SECOND, REFUSALS_NOTED_AT_ONCE, clock::now()),
             signatures: Signatures::default(),
             demands: Vec::new(),
+            trials: Trials::default(),
         }
     }
 

@@ -24,11 +24,13 @@ mod subscriber;
 mod subscriber_answer;
 mod subscribing;
 mod tracks;
+mod trials;
 mod welcome;
 
 pub use front_end::{LiveKitFacts, LiveKitFrontEnd};
 pub use join::JoinAsked;
 pub use reaction::LiveKitReaction;
+pub use trials::{Trial, Trials};
 
 #[cfg(test)]
 mod tests;

@@ -380,6 +380,8 @@ impl Oracle {
             | Command::Produce { .. }
             | Command::CloseProducer { .. }
             | Command::Consume { .. }
+            | Command::SetAudience(_)
+            | Command::LimitBandwidth(_)
             | Command::Leave
             | Command::Mesh(_)
             | Command::Moderate(_) => {}

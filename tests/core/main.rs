@@ -2,6 +2,7 @@
 
 mod abuse;
 mod access;
+mod audiences;
 mod bandwidth;
 mod channels;
 mod consent;

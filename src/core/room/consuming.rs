@@ -52,6 +52,7 @@ impl Room {
             return Err(no_receive_transport());
         }
         let key = self.others_track(from, track)?;
+        self.check_let(from, key)?;
         check::capabilities(capabilities).map_err(bad_parameters)?;
         let (kind, muted) = (self.publications[key.0].kind(), self.publications[key.0].muted);
         self.check_room_for(from, track, kind)?;

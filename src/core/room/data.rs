@@ -14,7 +14,7 @@ use crate::core::command::Command;
 use crate::core::data::{DataPayload, Frame, PROTOCOL, write_frame};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ParticipantId, ParticipantKey, TransportKey};
-use crate::core::member_channels::{Channel, Channels, LABEL_BYTES_MAX};
+use crate::core::member_channels::{Channel, Channels, Early, LABEL_BYTES_MAX};
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::output::DtlsRequest;
 use crate::limits::{DATA_BYTES_PER_RECIPIENT, RECIPIENTS_PER_MESSAGE};
@@ -50,10 +50,15 @@ impl Room {
             ChannelEvent::Opened { channel: id, label, protocol, is_reliable } => {
                 debug!(room = %self.id, participant = owner.0, label, protocol, is_reliable, "data channel opened");
                 let is_framed = protocol == PROTOCOL;
+                let early = channels.take_early(&label);
                 let has_room = protocol.len() <= LABEL_BYTES_MAX
                     && channels.open(Channel { on, id, label, is_reliable, is_framed });
                 if !has_room {
-                    request(outbox, on, ChannelRequest::Close(id));
+                    return request(outbox, on, ChannelRequest::Close(id));
+                }
+                // What may be lost and comes late is of no use.
+                for Early { is_text, bytes, .. } in early.into_iter().filter(|_| is_reliable) {
+                    self.send_data(owner, on, ChannelRequest::Send { channel: id, is_text, bytes }, outbox);
                 }
             }
             ChannelEvent::Message { channel, is_text, bytes } => {
@@ -255,13 +260,14 @@ impl Room {
         let channels = self.participants[from.0].channels.get_or_insert_with(|| Box::new(Channels::new(now)));
         match command {
             Command::ReadChannels => channels.is_foreign = true,
-            Command::ToChannel { label, is_text, bytes } => match channels.labelled(&label) {
-                Some(&Channel { on, id: channel, .. }) => {
+            Command::ToChannel { label, is_text, bytes } => {
+                if let Some(&Channel { on, id: channel, .. }) = channels.labelled(&label) {
                     self.send_data(from, on, ChannelRequest::Send { channel, is_text, bytes }, outbox);
+                } else if !channels.keep(&label, is_text, bytes) {
+                    // Others see a member as soon as they have joined, which is before they could open one: so much is kept.
+                    trace!(room = %self.id, participant = from.0, label, "no such data channel");
                 }
-                // It may have closed it at this moment.
-                None => trace!(room = %self.id, participant = from.0, label, "no such data channel"),
-            },
+            }
             _ => {}
         }
         Ok(())

@@ -129,6 +129,7 @@ impl Room {
         self.tell_of_waiting(key, outbox);
         self.order.push(key);
         self.announce(now, key, outbox);
+        self.review_audiences(key, outbox);
         // A room in which all are hidden is as empty as before.
         self.empty_since = if self.count(false) > 0 { None } else { self.empty_since.or(Some(now)) };
         self.set_expiry(key);

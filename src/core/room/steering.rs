@@ -237,9 +237,10 @@ impl Room {
     fn link_of(&mut self, now: Instant, key: ParticipantKey, on: TransportKey) -> Option<Link> {
         let media = self.transports.get(on.0)?.media.as_ref()?;
         let (round_trip, reports) = (media.egress.round_trip(), media.egress.feedback_received);
+        let most = self.participants[key.0].bandwidth_max.unwrap_or(u64::MAX);
         if let Some(known) = media.egress.bandwidth() {
             return Some(Link {
-                estimate: known.estimate,
+                estimate: known.estimate.min(most),
                 acknowledged: known.acknowledged,
                 reports,
                 limited_by: Some(known.reason),
@@ -252,8 +253,8 @@ impl Room {
         let mut slots = slots.iter().filter(|slot| slot.transport == on && slot.kind == MediaKind::Video);
         let is_numbered = slots.clone().any(|slot| slot.extensions.transport_cc.is_some());
         let has_sent = slots.any(|slot| slot.counters.packets > 0);
-        let estimate = self.settings.bandwidth.initial;
-        let is_believed = is_numbered && steering.believes(now, has_sent);
+        let estimate = self.settings.bandwidth.initial.min(most);
+        let is_believed = most < u64::MAX || is_numbered && steering.believes(now, has_sent);
         is_believed.then_some(Link {
             estimate,
             acknowledged: None,

@@ -181,6 +181,9 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         self.add_subscription(from, publication);
+        if self.review_audience(from, publication, outbox) {
+            return;
+        }
         self.check_codec(from, publication, outbox);
         let was_crowded = self.participants[from.0].is_crowded;
         self.review_crowding(now, from);
@@ -219,6 +222,7 @@ impl Room {
     /// Tells a member again what the reply to a resume does not hold, and what they may never have heard: how many slots are
     /// wanted, and what cannot be received.
     pub(super) fn remind(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        self.review_audiences(key, outbox);
         if self.participants[key.0].is_parametric() {
             self.remind_of_layers(key, outbox);
             self.remind_of_audio_rates(key, outbox);

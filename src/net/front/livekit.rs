@@ -15,7 +15,8 @@ use crate::net::address_rates::host_of;
 use crate::net::clock;
 use crate::net::http::message::{Request, Response};
 use crate::net::tcp::web_socket::{self, Client, Incoming, limits_of};
-use crate::signal::livekit::{JoinAsked, LiveKitFrontEnd, LiveKitReaction};
+use crate::signal::livekit::{JoinAsked, LiveKitFrontEnd, LiveKitReaction, Trial};
+use crate::signal::native::Close;
 use crate::signal::{Demand, Ticket};
 
 /// What becomes of a request of a LiveKit client.
@@ -93,7 +94,12 @@ impl Front {
         let resumes = asked.resumes.is_some();
         let mut front_end = LiveKitFrontEnd::new(limits_of(&self.config), now, asked);
         let Bearer { room, name, ticket, pass } = bearer;
+        let identity = identity_of(&ticket);
+        let trial = identity.and_then(|identity| self.trials.take(now, &room, identity, resumes));
+        front_end.try_out(trial);
+        let is_to_break = trial == Some(Trial::BreakBeforeResumed);
         let demand = match &pass {
+            _ if is_to_break => None,
             _ if !resumes => Some(front_end.join(room, name, ticket)),
             Some(pass) => front_end.resume(room, pass.identity.clone()),
             // Whoever nobody vouches for could be anybody.
@@ -105,10 +111,22 @@ impl Front {
         socket.client = Client::LiveKit(Box::new(front_end));
         self.counters.note_request(router::label(&request.path), 101);
         self.connections.touch(place);
-        if cannot_resume {
+        if is_to_break {
+            let close = Some(Close::GoingAway);
+            self.react_to_livekit(now, place, LiveKitReaction { close, ..LiveKitReaction::default() });
+        } else if cannot_resume {
             self.react_to_livekit(now, place, LiveKitFrontEnd::cannot_resume());
         }
         Some((id, demand?))
+    }
+
+    /// Returns by which way alone the media of a client is to go that is about to join, because it wants to try that.
+    pub fn forced_way(&mut self, connection: ConnectionId) -> Option<Trial> {
+        let place = self.connections.place_of(connection)?;
+        match &self.connections.at(place)?.web_socket()?.client {
+            Client::LiveKit(front_end) => front_end.forced_way(),
+            _ => None,
+        }
     }
 
     /// Reads by what a LiveKit client comes in. Without a token there is neither a room nor a name, so that one is needed even
@@ -200,13 +218,18 @@ impl Front {
         place: usize,
         reaction: LiveKitReaction,
     ) -> Option<Demand> {
-        let LiveKitReaction { demands, say, close, refused, is_fault } = reaction;
+        let LiveKitReaction { demands, say, close, refused, is_fault, trial } = reaction;
         let connection = self.connections.at(place)?;
         let (id, host) = (connection.id, host_of(connection.client));
         if let Some(refusal) = refused {
             debug!(connection = id.0, code = ?refusal.code, message = refusal.message, "refused");
         }
         let socket = connection.web_socket()?;
+        if let (Some(trial), Client::LiveKit(front_end)) = (trial, &socket.client)
+            && let Some((room, identity)) = front_end.who()
+        {
+            self.trials.note(now, room, identity, trial);
+        }
         self.counters.websocket_messages_out += say.len() as u64;
         for message in say {
             socket.send_binary(message);
@@ -228,6 +251,14 @@ impl Front {
             }
         }
         first
+    }
+}
+
+/// Returns the identity of somebody whose token has been read.
+fn identity_of(ticket: &Ticket) -> Option<&str> {
+    match ticket {
+        Ticket::Granted { profile, .. } => profile.as_ref()?.identity.as_deref(),
+        Ticket::Token(_) => None,
     }
 }
 

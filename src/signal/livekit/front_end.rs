@@ -20,6 +20,7 @@ use super::sections::OfferedSections;
 use super::subscriber::Subscriber;
 use super::subscribing::trickled;
 use super::tracks::OwnTracks;
+use super::trials::Trial;
 use super::welcome;
 use crate::core::command::{Command, Layout, Lifeline, Proof, Resume};
 use crate::core::event::{
@@ -85,6 +86,12 @@ pub struct LiveKitFrontEnd {
     pub(super) speaking: BTreeMap<ParticipantId, f32>,
     /// Tracks of which nothing is sent for now.
     pub(super) paused: BTreeSet<TrackId>,
+    /// Tracks that the client wants and that their owners do not let it receive, if it receives by parameters.
+    pub(super) shut_out: BTreeSet<TrackId>,
+    /// Until when the client is told that it speaks, because it wants to try that.
+    pub(super) pretends_to_speak: Option<Instant>,
+    /// What is to happen to this connection, because the client wants to try it.
+    trial: Option<Trial>,
     /// Whether the client has been told our addresses by themselves.
     has_candidates: bool,
     /// Whether the core has heard of this connection, and must hear of its end.
@@ -111,6 +118,9 @@ impl LiveKitFrontEnd {
             changes: BTreeMap::new(),
             speaking: BTreeMap::new(),
             paused: BTreeSet::new(),
+            shut_out: BTreeSet::new(),
+            pretends_to_speak: None,
+            trial: None,
             has_candidates: false,
             is_known_to_core: false,
         }
@@ -148,6 +158,21 @@ impl LiveKitFrontEnd {
         LiveKitReaction { close: Some(Close::Normal), ..say(&leave(STATE_MISMATCH, numbers::RECONNECT)) }
     }
 
+    /// Has this happen to the connection.
+    pub fn try_out(&mut self, trial: Option<Trial>) {
+        self.trial = trial;
+    }
+
+    /// Returns by which way alone media is to go, if the client wants to try that.
+    pub fn forced_way(&self) -> Option<Trial> {
+        self.trial.filter(|trial| matches!(trial, Trial::ForceTcp | Trial::ForceTls))
+    }
+
+    /// Returns in which room the client is, and its identity there, once it has joined.
+    pub fn who(&self) -> Option<(RoomId, String)> {
+        self.me.as_ref().map(|me| (me.room.clone(), me.identity.clone()))
+    }
+
     /// Returns whether somebody has joined by this connection.
     pub fn has_joined(&self) -> bool {
         self.me.is_some()
@@ -155,7 +180,13 @@ impl LiveKitFrontEnd {
 
     /// Takes one of the client's messages, which also counts for all connections of its identity, if it has one for which its
     /// token vouches.
-    pub fn receive(&mut self, now: Instant, bytes: &[u8], mut all: Shared<'_>) -> LiveKitReaction {
+    pub fn receive(&mut self, now: Instant, bytes: &[u8], all: Shared<'_>) -> LiveKitReaction {
+        let mut reaction = self.end_pretence(now);
+        reaction.and(self.receive_request(now, bytes, all));
+        reaction
+    }
+
+    fn receive_request(&mut self, now: Instant, bytes: &[u8], mut all: Shared<'_>) -> LiveKitReaction {
         // Taken before anything is read. A message that cannot be read costs as much as another.
         if !self.take(now, 1, all.as_deref_mut()) {
             return self.too_many_messages(now);
@@ -197,8 +228,11 @@ impl LiveKitFrontEnd {
         if request.leave.is_some() {
             return ask(Command::Leave);
         }
+        if let Some(permission) = request.subscription_permission {
+            return self.set_audience(now, permission, all);
+        }
         if let Some(scenario) = request.simulate {
-            return Self::simulate(&scenario);
+            return self.simulate(now, &scenario);
         }
         // Candidates are not needed, and what else there is changes nothing here.
         LiveKitReaction::default()
@@ -316,6 +350,9 @@ impl LiveKitFrontEnd {
             | Event::Consumed(..)
             | Event::TransportEnded(_)
             | Event::ConsumerEnded(_) => self.subscriber_event(event),
+            Event::SubscriptionPermission { track, owner, allowed } => {
+                self.subscription_permission(*track, *owner, *allowed)
+            }
             Event::TrackAdded(_) | Event::TrackRemoved(..) if self.subscriber.is_some() => {
                 let mut reaction = self.news(event);
                 reaction.and(self.subscriber_event(event));
@@ -355,6 +392,9 @@ impl LiveKitFrontEnd {
         let reconnect = Some(welcome::reconnect_response(facts.ice_servers));
         let mut reaction = say(&SignalResponse { reconnect, ..SignalResponse::default() });
         reaction.say.push(encoded(&update(everybody)));
+        if self.trial == Some(Trial::BreakWhenResumed) {
+            reaction.close = Some(Close::GoingAway);
+        }
         reaction
     }
 
@@ -364,7 +404,7 @@ impl LiveKitFrontEnd {
             room: Some(welcome::room((facts.room_sid, &joined.room), &joined.room_state, others.len() + 1)),
             participant: self.my_info(),
             other_participants: others,
-            ..welcome::join_response(facts.ice_servers)
+            ..welcome::join_response(facts.ice_servers, self.trial == Some(Trial::ForceTls))
         };
         let mut reaction = say(&SignalResponse { join: Some(response), ..SignalResponse::default() });
         // What comes on its data channels is in a format of its own.

@@ -50,6 +50,13 @@ pub mod numbers {
     /// `SubscriptionError`: there is no such track.
     pub const TRACK_NOT_FOUND: i32 = 2;
 
+    /// `ClientConfigSetting`: yes.
+    pub const ENABLED: i32 = 2;
+    /// `CandidateProtocol`: TCP.
+    pub const BY_TCP: i32 = 1;
+    /// `CandidateProtocol`: TLS.
+    pub const BY_TLS: i32 = 2;
+
     /// `RequestResponse.Reason`: done.
     pub const OK: i32 = 0;
     /// `RequestResponse.Reason`: not permitted.
@@ -101,6 +108,7 @@ messages! {
         6 subscription: Option<UpdateSubscription>,
         7 track_setting: Option<UpdateTrackSettings>,
         8 leave: Option<LeaveRequest>,
+        11 subscription_permission: Option<SubscriptionPermission>,
         13 simulate: Option<SimulateScenario>,
         14 ping: Option<i64>,
         15 update_metadata: Option<UpdateParticipantMetadata>,
@@ -121,6 +129,7 @@ messages! {
         12 connection_quality: Option<ConnectionQualityUpdate>,
         13 stream_state_update: Option<StreamStateUpdate>,
         14 subscribed_quality_update: Option<SubscribedQualityUpdate>,
+        15 subscription_permission_update: Option<SubscriptionPermissionUpdate>,
         16 refresh_token: Option<String>,
         17 track_unpublished: Option<TrackUnpublishedResponse>,
         18 pong: Option<i64>,
@@ -153,6 +162,7 @@ messages! {
         14 encryption: i32,
         15 stream: String,
         17 audio_features: Vec<i32>,
+        18 packet_trailer_features: Vec<i32>,
     }
     /// A codec in which a track is sent.
     SimulcastCodec {
@@ -199,11 +209,34 @@ messages! {
         2 reason: i32,
         3 action: i32,
     }
-    /// What a client wants to have happen to it, for trying.
+    /// Who may receive the client's tracks.
+    SubscriptionPermission {
+        1 all_participants: bool,
+        2 track_permissions: Vec<TrackPermission>,
+    }
+    /// Which of the client's tracks somebody may receive, who is named in one way or the other.
+    TrackPermission {
+        1 participant_sid: String,
+        2 all_tracks: bool,
+        3 track_sids: Vec<String>,
+        4 participant_identity: String,
+    }
+    /// Whether the client may receive a track.
+    SubscriptionPermissionUpdate {
+        1 participant_sid: String,
+        2 track_sid: String,
+        3 allowed: bool,
+    }
+    /// What a client wants to have happen to it, for trying. Exactly one of the fields is there.
     SimulateScenario {
+        1 speaker_update: Option<i32>,
         2 node_failure: bool,
         3 migration: bool,
         4 server_leave: bool,
+        5 switch_candidate_protocol: Option<i32>,
+        6 subscriber_bandwidth: Option<i64>,
+        7 disconnect_signal_on_resume: bool,
+        8 disconnect_signal_on_resume_no_messages: bool,
         9 leave_request_full_reconnect: bool,
     }
     /// What is to be changed of the client's own participant.
@@ -231,11 +264,16 @@ messages! {
         4 server_version: String,
         5 ice_servers: Vec<IceServer>,
         6 subscriber_primary: bool,
+        8 client_configuration: Option<ClientConfiguration>,
         10 ping_timeout: i32,
         11 ping_interval: i32,
         12 server_info: Option<ServerInfo>,
         14 enabled_publish_codecs: Vec<Codec>,
         15 fast_publish: bool,
+    }
+    /// What a client is to do that it would not do by itself.
+    ClientConfiguration {
+        5 force_relay: i32,
     }
     /// The first message to whoever has come back.
     ReconnectResponse {
@@ -294,6 +332,7 @@ messages! {
         16 encryption: i32,
         17 stream: String,
         19 audio_features: Vec<i32>,
+        21 packet_trailer_features: Vec<i32>,
     }
     /// A codec in which a track is published.
     SimulcastCodecInfo {
@@ -432,6 +471,7 @@ mod tests {
             UpdateTrackSettings LeaveRequest SimulateScenario UpdateParticipantMetadata Ping Pong JoinResponse
             ReconnectResponse Room ParticipantInfo ParticipantPermission TrackInfo SimulcastCodecInfo IceServer ServerInfo
             Codec ParticipantUpdate TrackPublishedResponse TrackUnpublishedResponse MediaSectionsRequirement
+            SubscriptionPermission TrackPermission SubscriptionPermissionUpdate ClientConfiguration
             SpeakersChanged SpeakerInfo RoomUpdate ConnectionQualityUpdate ConnectionQualityInfo StreamStateUpdate
             StreamStateInfo SubscribedQualityUpdate SubscribedCodec SubscribedQuality SubscriptionResponse RequestResponse
         }

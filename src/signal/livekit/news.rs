@@ -2,6 +2,7 @@
 //! everything is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use super::front_end::LiveKitFrontEnd;
 use super::messages::{
@@ -20,6 +21,9 @@ use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::msid::{participant_sid, track_sid};
 use crate::core::quality::Level;
 use crate::limits::TOPIC_CHARS_MAX;
+
+/// For so long at most a client is told that it speaks which wants to try that.
+const PRETENCE_SECONDS_MAX: u64 = 60;
 
 impl LiveKitFrontEnd {
     /// Takes an event that is no answer to anything that the client has asked.
@@ -154,6 +158,29 @@ impl LiveKitFrontEnd {
             return LiveKitReaction::default();
         }
         let speakers_changed = Some(SpeakersChanged { speakers: changed });
+        say(&SignalResponse { speakers_changed, ..SignalResponse::default() })
+    }
+
+    /// Tells the client that it speaks, for so many seconds, and nobody else.
+    pub(super) fn pretend_to_speak(&mut self, now: Instant, seconds: i32) -> LiveKitReaction {
+        let seconds = u64::try_from(seconds).unwrap_or(0).min(PRETENCE_SECONDS_MAX);
+        self.pretends_to_speak = Some(now + Duration::from_secs(seconds));
+        self.tell_of_own_voice(0.9, true)
+    }
+
+    /// Tells the client that it speaks no more, if it was told that it does and enough time has passed. Its signs of life come
+    /// every few seconds, so that this needs no timer.
+    pub(super) fn end_pretence(&mut self, now: Instant) -> LiveKitReaction {
+        match self.pretends_to_speak.take_if(|until| *until <= now) {
+            Some(_) => self.tell_of_own_voice(0.0, false),
+            None => LiveKitReaction::default(),
+        }
+    }
+
+    fn tell_of_own_voice(&self, level: f32, active: bool) -> LiveKitReaction {
+        let Some(me) = &self.me else { return LiveKitReaction::default() };
+        let speakers = vec![SpeakerInfo { sid: participant_sid(me.participant), level, active }];
+        let speakers_changed = Some(SpeakersChanged { speakers });
         say(&SignalResponse { speakers_changed, ..SignalResponse::default() })
     }
 

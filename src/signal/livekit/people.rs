@@ -10,6 +10,7 @@ use crate::core::command::{MediaKind, Source};
 use crate::core::event::{self, LeaveReason};
 use crate::core::grants::{Grants, Role};
 use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::moderation::Target;
 use crate::core::msid::{msid_of_track, participant_sid, track_sid};
 use crate::core::profile::Profile;
 
@@ -92,6 +93,19 @@ impl People {
     pub fn id_of(&self, identity: &str) -> Option<ParticipantId> {
         let mut people = self.by_id.iter();
         people.find(|(_, person)| person.identity == identity).map(|(id, _)| *id)
+    }
+
+    /// Returns whom the client means by an identity or, if that is empty, by an id: somebody who is there, or will be.
+    pub fn target(&self, identity: &str, id: Option<ParticipantId>) -> Option<Target> {
+        let id = if identity.is_empty() { id } else { self.id_of(identity) };
+        match id.and_then(|id| self.by_id.get(&id)) {
+            // Also when they come back as somebody new.
+            Some(person) if person.info.profile.identity.as_deref() == Some(person.identity.as_str()) => {
+                Some(Target::Identity(person.identity.clone()))
+            }
+            Some(person) => Some(Target::Id(person.info.participant)),
+            None => (!identity.is_empty()).then(|| Target::Identity(identity.to_owned())),
+        }
     }
 
     /// Returns how many there are.

@@ -6,6 +6,7 @@ use super::messages::{
     LeaveRequest, ParticipantInfo, ParticipantUpdate, RequestResponse, SignalResponse,
     TrackUnpublishedResponse, numbers,
 };
+use super::trials::Trial;
 use crate::core::command::Command;
 use crate::core::event::Refusal;
 use crate::core::ids::{RequestId, TrackId};
@@ -26,6 +27,8 @@ pub struct LiveKitReaction {
     pub refused: Option<Refusal>,
     /// Whether the message broke the rules.
     pub is_fault: bool,
+    /// What the client wants to have happen when it comes back.
+    pub trial: Option<Trial>,
 }
 
 impl LiveKitReaction {
@@ -36,6 +39,7 @@ impl LiveKitReaction {
         self.close = self.close.take().or(other.close);
         self.refused = self.refused.take().or(other.refused);
         self.is_fault |= other.is_fault;
+        self.trial = self.trial.or(other.trial);
     }
 }
 

@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use super::front_end::{LiveKitFrontEnd, Shared};
 use super::messages::{
-    AddTrackRequest, MuteTrackRequest, SessionDescription, SimulateScenario, TrackInfo,
-    UpdateParticipantMetadata, UpdateSubscription, UpdateTrackSettings, numbers,
+    AddTrackRequest, MuteTrackRequest, SessionDescription, SimulateScenario, SubscriptionPermission,
+    TrackInfo, UpdateParticipantMetadata, UpdateSubscription, UpdateTrackSettings, numbers,
 };
 use super::reaction::{LiveKitReaction, ask, command, leave, request_id, say};
 use super::sections::OfferedSections;
 use super::tracks::BadTrack;
+use super::trials::Trial;
+use crate::core::audience::{AllowedTracks, Audience};
 use crate::core::command::{Command, Join, Preference, Priority, Wish};
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{Mid, TrackId};
-use crate::core::msid::track_of_sid;
+use crate::core::msid::{participant_of_sid, track_of_sid};
 use crate::core::profile::ProfileChange;
 use crate::limits::{DATA_BYTES_PER_RECIPIENT, FAULTS_MAX, PREFERENCES_PER_MESSAGE, RECIPIENTS_PER_MESSAGE};
 use crate::signal::native::{Close, refusals};
@@ -152,9 +154,32 @@ impl LiveKitFrontEnd {
         LiveKitReaction { demands, ..LiveKitReaction::default() }
     }
 
+    /// Says who may receive the client's tracks.
+    pub(super) fn set_audience(
+        &mut self,
+        now: Instant,
+        permission: SubscriptionPermission,
+        all: Shared<'_>,
+    ) -> LiveKitReaction {
+        if !self.take(now, self.people.count() / RECIPIENTS_PER_MESSAGE, all) {
+            return self.too_many_messages(now);
+        }
+        let mut audience = Audience::default();
+        for one in permission.track_permissions {
+            let id = participant_of_sid(&one.participant_sid);
+            let Some(target) = self.people.target(&one.participant_identity, id) else { continue };
+            let tracks = one.track_sids.iter().filter_map(|sid| track_of_sid(sid));
+            let tracks =
+                if one.all_tracks { AllowedTracks::All } else { AllowedTracks::These(tracks.collect()) };
+            audience.allow(target, tracks);
+        }
+        ask(Command::SetAudience((!permission.all_participants).then(|| Box::new(audience))))
+    }
+
     /// Has happen to a client what it wants to try.
-    pub(super) fn simulate(scenario: &SimulateScenario) -> LiveKitReaction {
+    pub(super) fn simulate(&mut self, now: Instant, scenario: &SimulateScenario) -> LiveKitReaction {
         let close = Some(Close::GoingAway);
+        let trial = |trial| LiveKitReaction { trial: Some(trial), ..LiveKitReaction::default() };
         if scenario.leave_request_full_reconnect {
             say(&leave(0, numbers::RECONNECT))
         } else if scenario.server_leave {
@@ -164,8 +189,20 @@ impl LiveKitFrontEnd {
         } else if scenario.node_failure {
             // Nobody is left who could be taken up again, and nobody says so.
             LiveKitReaction { close, ..ask(Command::Leave) }
+        } else if scenario.disconnect_signal_on_resume {
+            trial(Trial::BreakWhenResumed)
+        } else if scenario.disconnect_signal_on_resume_no_messages {
+            trial(Trial::BreakBeforeResumed)
+        } else if let Some(seconds) = scenario.speaker_update {
+            self.pretend_to_speak(now, seconds)
+        } else if let Some(rate) = scenario.subscriber_bandwidth {
+            ask(Command::LimitBandwidth(u64::try_from(rate).ok().filter(|rate| *rate > 0)))
         } else {
-            LiveKitReaction::default()
+            match scenario.switch_candidate_protocol {
+                Some(numbers::BY_TCP) => trial(Trial::ForceTcp),
+                Some(numbers::BY_TLS) => trial(Trial::ForceTls),
+                _ => LiveKitReaction::default(),
+            }
         }
     }
 }

@@ -209,7 +209,8 @@ impl Subscriber {
         next
     }
 
-    fn shows(&self, track: TrackId) -> bool {
+    /// Returns whether a track has a section.
+    pub fn shows(&self, track: TrackId) -> bool {
         self.places.iter().any(|place| place.shown.as_ref().is_some_and(|(shown, _)| *shown == track))
     }
 

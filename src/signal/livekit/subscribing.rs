@@ -3,13 +3,16 @@
 
 use super::super::whip::lines;
 use super::front_end::LiveKitFrontEnd;
-use super::messages::{SessionDescription, SignalResponse, SubscriptionResponse, TrickleRequest, numbers};
+use super::messages::{
+    SessionDescription, SignalResponse, SubscriptionPermissionUpdate, SubscriptionResponse, TrickleRequest,
+    numbers,
+};
 use super::reaction::{LiveKitReaction, command, encoded, leave, request_id, say};
 use super::subscriber::Next;
 use crate::core::command::Command;
 use crate::core::event::{Event, Refusal, RefusalCode};
-use crate::core::ids::TrackId;
-use crate::core::msid::track_sid;
+use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::msid::{participant_sid, track_sid};
 
 impl LiveKitFrontEnd {
     /// Takes the client's answer to an offer of ours.
@@ -21,6 +24,7 @@ impl LiveKitFrontEnd {
     /// Receives a track from now on, or no longer, where the client receives on a connection of its own.
     pub(super) fn receive_track(&mut self, track: TrackId, wanted: bool) -> LiveKitReaction {
         let msid = self.people.msid(track);
+        self.shut_out.remove(&track);
         let Some(subscriber) = &mut self.subscriber else { return LiveKitReaction::default() };
         let next = match msid {
             Some(msid) if wanted => subscriber.subscribe(track, msid),
@@ -69,6 +73,23 @@ impl LiveKitFrontEnd {
         self.follow(next)
     }
 
+    /// Tells the client whether a track's owner lets it receive it.
+    pub(super) fn subscription_permission(
+        &mut self,
+        track: TrackId,
+        owner: ParticipantId,
+        allowed: bool,
+    ) -> LiveKitReaction {
+        let mut reaction = say(&permission_update(track, owner, allowed));
+        let is_shown = self.subscriber.as_ref().is_some_and(|subscriber| subscriber.shows(track));
+        if allowed && self.shut_out.remove(&track) {
+            reaction.and(self.receive_track(track, true));
+        } else if !allowed && is_shown {
+            self.shut_out.insert(track);
+        }
+        reaction
+    }
+
     /// Tells the client that a track which it is to receive is not to be had.
     pub(super) fn consume_refused(&mut self, track: &str, refusal: &Refusal) -> LiveKitReaction {
         let (Ok(track), Some(subscriber)) = (track.parse::<TrackId>(), &mut self.subscriber) else {
@@ -76,6 +97,13 @@ impl LiveKitFrontEnd {
         };
         let next = subscriber.refused(track);
         let mut reaction = self.follow(next);
+        if refusal.code == RefusalCode::NotPermitted
+            && let Some((owner, _)) = self.people.track(track)
+        {
+            self.shut_out.insert(track);
+            reaction.say.push(encoded(&permission_update(track, owner, false)));
+            return reaction;
+        }
         let why = match refusal.code {
             RefusalCode::CannotConsume => numbers::CODEC_UNSUPPORTED,
             _ => numbers::TRACK_NOT_FOUND,
@@ -106,6 +134,15 @@ impl LiveKitFrontEnd {
         reaction.say.extend(refused.map(|message| encoded(&message)));
         reaction
     }
+}
+
+fn permission_update(track: TrackId, owner: ParticipantId, allowed: bool) -> SignalResponse {
+    let update = SubscriptionPermissionUpdate {
+        participant_sid: participant_sid(owner),
+        track_sid: track_sid(track),
+        allowed,
+    };
+    SignalResponse { subscription_permission_update: Some(update), ..SignalResponse::default() }
 }
 
 fn cannot_receive(track: TrackId, why: i32) -> SignalResponse {

@@ -1,14 +1,16 @@
 //! A LiveKit client, told what the core would tell it: what it hears of that, and what it makes of its messages.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
 use super::messages::{
     AddTrackRequest, MuteTrackRequest, ParticipantInfo, SessionDescription, SignalRequest, SignalResponse,
-    SimulateScenario, UpdateParticipantMetadata, UpdateSubscription, UpdateTrackSettings, numbers,
+    SimulateScenario, SubscriptionPermission, TrackPermission, UpdateParticipantMetadata, UpdateSubscription,
+    UpdateTrackSettings, numbers,
 };
 use super::*;
+use crate::core::audience::{AllowedTracks, Audience};
 use crate::core::command::{Command, Layout, MediaKind, Source};
 use crate::core::data::DataPayload;
 use crate::core::event::{
@@ -17,12 +19,13 @@ use crate::core::event::{
 };
 use crate::core::grants::{Grants, Role};
 use crate::core::ids::{Mid, ParticipantId, RequestId, TrackId, TransportId};
+use crate::core::moderation::Target;
 use crate::core::msid::{participant_sid, track_sid};
 use crate::core::ortc::{DtlsParameters, IceParameters, RtpParameters, TransportDirection};
 use crate::core::profile::Profile;
 use crate::core::room_options::RoomState;
 use crate::signal::allowance::Allowance;
-use crate::signal::native::{Close, Limits, SharedAllowance};
+use crate::signal::native::{Close, IceServer, Limits, SharedAllowance};
 use crate::signal::{Demand, Ticket};
 
 const LIMITS: Limits = Limits {
@@ -474,4 +477,71 @@ fn an_older_client_is_offered_what_it_receives_and_offers_what_it_sends() {
     let answered = anna.says(&SignalRequest { subscription: Some(subscription), ..Default::default() });
     let answered = read(&answered)[0].subscription_response.clone().expect("it is gone");
     assert_eq!(answered.err, numbers::TRACK_NOT_FOUND);
+}
+
+#[test]
+fn who_may_receive_a_clients_tracks_is_asked_of_the_core_by_identity_or_id() {
+    let mut client = Client::in_a_room();
+    let named = |sid: &str, identity: &str, all_tracks, tracks: &[TrackId]| TrackPermission {
+        participant_sid: sid.into(),
+        participant_identity: identity.into(),
+        all_tracks,
+        track_sids: tracks.iter().map(|track| track_sid(*track)).collect(),
+    };
+    let says = |client: &mut Client, all_participants, track_permissions: Vec<TrackPermission>| {
+        let permission = SubscriptionPermission { all_participants, track_permissions };
+        client.asks(&SignalRequest { subscription_permission: Some(permission), ..Default::default() })
+    };
+    let named = vec![
+        named(&participant_sid(BEN), "", true, &[]),
+        named("", "cleo", false, &[CAMERA]),
+        named("PA_nobody", "", true, &[]),
+    ];
+    let mut audience = Audience::default();
+    audience.allow(Target::Identity("ben".into()), AllowedTracks::All);
+    audience.allow(Target::Identity("cleo".into()), AllowedTracks::These([CAMERA].into()));
+    assert_eq!(says(&mut client, false, named), [Command::SetAudience(Some(Box::new(audience)))]);
+    assert_eq!(says(&mut client, true, Vec::new()), [Command::SetAudience(None)]);
+    let event = Event::SubscriptionPermission { track: CAMERA, owner: BEN, allowed: false };
+    let told = client.told(&event);
+    let update = told[0].subscription_permission_update.as_ref().expect("an update");
+    assert_eq!((update.track_sid.as_str(), update.allowed), (track_sid(CAMERA).as_str(), false));
+}
+
+#[test]
+fn what_a_client_wants_to_try_happens_to_it() {
+    let mut client = Client::in_a_room();
+    let try_out = |client: &mut Client, scenario: SimulateScenario| {
+        client.says(&SignalRequest { simulate: Some(scenario), ..Default::default() })
+    };
+    let scenario = SimulateScenario { subscriber_bandwidth: Some(50_000), ..Default::default() };
+    assert_eq!(commands(try_out(&mut client, scenario)), [Command::LimitBandwidth(Some(50_000))]);
+    let scenario = SimulateScenario { subscriber_bandwidth: Some(0), ..Default::default() };
+    assert_eq!(commands(try_out(&mut client, scenario)), [Command::LimitBandwidth(None)]);
+    let scenario = SimulateScenario { switch_candidate_protocol: Some(2), ..Default::default() };
+    assert_eq!(try_out(&mut client, scenario).trial, Some(Trial::ForceTls));
+    let speaks = |reaction: &LiveKitReaction| {
+        let told = read(reaction);
+        told.first().and_then(|told| told.speakers_changed.as_ref()).map(|changed| changed.speakers[0].active)
+    };
+    let scenario = SimulateScenario { speaker_update: Some(3), ..Default::default() };
+    assert_eq!(speaks(&try_out(&mut client, scenario)), Some(true));
+    client.now += Duration::from_secs(3);
+    assert_eq!(speaks(&client.says(&SignalRequest { ping: Some(1), ..Default::default() })), Some(false));
+}
+
+#[test]
+fn whoever_wants_to_try_turn_over_tls_is_given_nothing_else() {
+    let mut client = Client::with(JoinAsked::default());
+    client.front_end.try_out(Some(Trial::ForceTls));
+    let servers = [IceServer {
+        urls: vec!["turn:a:1?transport=tcp".into(), "turns:a:1?transport=tcp".into()],
+        username: None,
+        credential: None,
+    }];
+    let facts = LiveKitFacts { ice_servers: &servers, room_sid: "RM_abc" };
+    let told = read(&client.front_end.event(&joined(), facts));
+    let join = told[0].join.as_ref().expect("the reply");
+    assert_eq!(join.ice_servers[0].urls, ["turns:a:1?transport=tcp"]);
+    assert_eq!(join.client_configuration.as_ref().map(|configuration| configuration.force_relay), Some(2));
 }

@@ -284,6 +284,7 @@ fn info_of(request: AddTrackRequest) -> TrackInfo {
         encryption: request.encryption,
         stream: request.stream,
         audio_features: request.audio_features,
+        packet_trailer_features: request.packet_trailer_features,
         ..TrackInfo::default()
     }
 }

@@ -1,6 +1,8 @@
 //! What a LiveKit client is told when it comes in: of the room, and of the server.
 
-use super::messages::{Codec, IceServer, JoinResponse, ReconnectResponse, Room, ServerInfo};
+use super::messages::{
+    ClientConfiguration, Codec, IceServer, JoinResponse, ReconnectResponse, Room, ServerInfo, numbers,
+};
 use crate::core::ids::RoomId;
 use crate::core::room_options::RoomState;
 use crate::signal::native;
@@ -28,11 +30,21 @@ pub fn room((sid, name): (&str, &RoomId), state: &RoomState, people: usize) -> R
     }
 }
 
-/// Returns the part of the first message that is the same for everybody.
-pub fn join_response(ice_servers: &[native::IceServer]) -> JoinResponse {
+/// Returns the part of the first message that is the same for everybody, or for everybody who wants to try TURN over TLS.
+pub fn join_response(ice_servers: &[native::IceServer], forces_tls: bool) -> JoinResponse {
+    let mut ice_servers: Vec<IceServer> = ice_servers.iter().map(ice_server).collect();
+    let mut client_configuration = None;
+    if forces_tls && ice_servers.iter().any(|server| server.urls.iter().any(|url| is_turn_over_tls(url))) {
+        for server in &mut ice_servers {
+            server.urls.retain(|url| is_turn_over_tls(url));
+        }
+        ice_servers.retain(|server| !server.urls.is_empty());
+        client_configuration = Some(ClientConfiguration { force_relay: numbers::ENABLED });
+    }
     JoinResponse {
         server_version: SERVER_VERSION.to_owned(),
-        ice_servers: ice_servers.iter().map(ice_server).collect(),
+        ice_servers,
+        client_configuration,
         ping_timeout: PING_TIMEOUT_SECONDS,
         ping_interval: PING_SECONDS,
         server_info: Some(server_info()),
@@ -48,6 +60,10 @@ pub fn reconnect_response(ice_servers: &[native::IceServer]) -> ReconnectRespons
         ice_servers: ice_servers.iter().map(ice_server).collect(),
         server_info: Some(server_info()),
     }
+}
+
+fn is_turn_over_tls(url: &str) -> bool {
+    url.starts_with("turns:")
 }
 
 fn server_info() -> ServerInfo {

@@ -7,9 +7,9 @@ use super::mesh::{MeshSignalData, MeshTracksData, TopologyData};
 use super::messages::{
     AnswerData, BitrateData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData,
     EncodingsData, Envelope, ErrorData, JoinedData, Json, KnockingData, LayersData, LeftData, MutedData,
-    Nothing, ParticipantData, ParticipantIdData, PermissionsChangedData, QualityData, RelayedData,
-    RemovedData, ResumedData, RoomStateData, ServerFacts, SlotMapData, SpeakersData, Text, TokenData,
-    TrackData, UpdatedData, WaitingRoomData, own_publications,
+    Nothing, ParticipantData, ParticipantIdData, PermissionData, PermissionsChangedData, QualityData,
+    RelayedData, RemovedData, ResumedData, RoomStateData, ServerFacts, SlotMapData, SpeakersData, Text,
+    TokenData, TrackData, UpdatedData, WaitingRoomData, own_publications,
 };
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
@@ -48,6 +48,10 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::CannotReceive { track, reason } => {
             news("cannot-receive", CannotReceiveData { track_id: Text(track), reason })
         }
+        Event::SubscriptionPermission { track, owner, allowed } => news(
+            "subscription-permission",
+            PermissionData { track_id: Text(track), participant_id: Text(owner), allowed: *allowed },
+        ),
         Event::CannotPublish { mid, reason } => news("cannot-publish", CannotPublishData { mid, reason }),
         Event::Data { from, topic, payload, .. } => news("data", RelayedData::new(*from, topic, payload)),
         // These are for front ends that read channels themselves, and this one does not ask for them.

@@ -496,6 +496,14 @@ pub(super) struct CannotReceiveData<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+pub(super) struct PermissionData<'a> {
+    pub(super) track_id: Text<&'a TrackId>,
+    pub(super) participant_id: Text<&'a ParticipantId>,
+    pub(super) allowed: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct LayersData<'a> {
     pub(super) track_id: Text<&'a TrackId>,
     pub(super) layer: Option<&'a str>,

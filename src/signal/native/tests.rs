@@ -688,6 +688,10 @@ fn events() -> Vec<(Event, Value)> {
             news("cannot-receive", json!({"trackId": T, "reason": "no AV1"})),
         ),
         (
+            Event::SubscriptionPermission { track: TRACK, owner: PARTICIPANT, allowed: false },
+            news("subscription-permission", json!({"trackId": T, "participantId": P, "allowed": false})),
+        ),
+        (
             Event::CannotPublish { mid: "4".into(), reason: "no VP8".into() },
             news("cannot-publish", json!({"mid": "4", "reason": "no VP8"})),
         ),

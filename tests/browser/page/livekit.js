@@ -37,6 +37,13 @@
     for (const event of ["SignalReconnecting", "Reconnecting", "Reconnected"]) {
       room.on(RoomEvent[event], () => lab.connection.push(event));
     }
+    room.on(RoomEvent.ConnectionQualityChanged, (quality, { name }) => lab.news.push(`quality ${quality} ${name}`));
+    room.on(RoomEvent.TrackStreamStateChanged, ({ source }, state, { name }) =>
+      lab.news.push(`stream ${state} ${name} ${source}`),
+    );
+    room.on(RoomEvent.TrackSubscriptionPermissionChanged, ({ source }, status, { name }) =>
+      lab.news.push(`${status} ${name} ${source}`),
+    );
     room.on(RoomEvent.TrackSubscriptionFailed, (sid, participant, error) =>
       lab.news.push(`unsupported ${participant.name} ${sid} ${error}`),
     );
@@ -111,8 +118,35 @@
     return { check, status: livekit.CheckStatus[found.status].toLowerCase(), logs: found.logs };
   };
 
+  /** Lets those who are named here receive one's own tracks, and nobody else; without names, everybody. */
+  lab.allow = (...names) => {
+    const people = names.map((participantIdentity) => ({ participantIdentity, allowAll: true }));
+    room.localParticipant.setTrackSubscriptionPermissions(names.length === 0, people);
+  };
+
+  /** The client cannot decode that codec from now on, as far as it tells others. */
+  lab.cannotDecode = (codec) => {
+    const { addTransceiver } = RTCPeerConnection.prototype;
+    RTCPeerConnection.prototype.addTransceiver = function (kind, ...rest) {
+      const transceiver = addTransceiver.call(this, kind, ...rest);
+      const isVideo = kind === "video" || kind.kind === "video";
+      const codecs = isVideo ? RTCRtpReceiver.getCapabilities("video").codecs : [];
+      if (isVideo) transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => mimeType !== `video/${codec}`));
+      return transceiver;
+    };
+  };
+
+  /** `udp` or `tcp`: what carries media. */
+  lab.carrier = async () => {
+    const [{ track }] = room.localParticipant.trackPublications.values();
+    const stats = await track.sender.getStats();
+    const transport = [...stats.values()].find(({ type }) => type === "transport");
+    const pair = stats.get(transport.selectedCandidatePairId);
+    return stats.get(pair?.localCandidateId)?.protocol;
+  };
+
   lab.setName = (name) => room.localParticipant.setName(name);
-  lab.simulate = (scenario) => room.simulateScenario(scenario);
+  lab.simulate = (scenario, argument) => room.simulateScenario(scenario, argument);
 
   lab.leave = async () => {
     await room.disconnect();

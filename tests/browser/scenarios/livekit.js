@@ -1,6 +1,7 @@
 // The unmodified client of LiveKit in our rooms, alone and beside our own.
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
+import { Conference } from "../harness/conference.js";
 import { eventually } from "../harness/eventually.js";
 import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
 
@@ -277,3 +278,122 @@ scenario("LiveKit's own check of a connection passes whole", async (world) => {
   const failed = found.filter(({ status }) => status !== "success");
   assert.deepEqual(failed, []);
 });
+
+scenario(
+  "two tabs of an app on LiveKit's React components see and hear each other",
+  async (world) => {
+    const conference = await Conference.open(world.server);
+    try {
+      const anna = await conference.enters("Anna", token("Anna"));
+      const ben = await conference.enters("Ben", token("Ben"));
+      await allSeeAndHearAll([anna, ben]);
+      await anna.page.driver.getByRole("button", { name: "Microphone" }).first().click();
+      await ben.hearsSilenceFrom(anna);
+      await anna.page.driver.getByRole("button", { name: "Chat" }).click();
+      await anna.page.driver.getByPlaceholder("Enter a message...").fill("Good morning");
+      await anna.page.driver.keyboard.press("Enter");
+      await eventually("Ben reads it", async () => {
+        const said = await ben.page.evaluate(() => lab.chat());
+        return said.join() === "Good morning" || said;
+      });
+    } catch (error) {
+      console.error(conference.report());
+      throw error;
+    } finally {
+      await conference.close();
+    }
+  },
+  GUARDED,
+);
+
+/** Has LiveKit's client try that. */
+const tries = (person, ...words) => person.page.evaluate((words) => lab.simulate(...words), words);
+
+/** Forgets what the page was told until now. */
+const forgets = (person) => person.page.evaluate(() => (lab.news.length = lab.connection.length = 0));
+
+scenario("LiveKit's clients are told who speaks, how good a call is, what is paused, and what they cannot decode", async (world) => {
+  const anna = await world.enters("Anna", LIVEKIT);
+  const ben = await world.enters("Ben", LIVEKIT);
+  const cleo = await world.arrives("Cleo", LIVEKIT);
+  await cleo.page.evaluate(() => lab.cannotDecode("VP9"));
+  await cleo.join({ room: world.room, camera: null });
+  await allSeeAndHearAll([anna, ben]);
+  await cleo.mutes("microphone");
+  await anna.mutes("microphone");
+  await Promise.all([anna, ben].map((person) => person.isToldOfFloor({ speakers: "Ben" })));
+  await ben.mutes("microphone");
+  await anna.isToldOfFloor({ speakers: "" });
+  await tries(anna, "speaker");
+  await anna.isToldOfFloor({ speakers: "Anna" });
+  await tries(ben, "subscriber-bandwidth", 1_000);
+  await isTold(ben, "news", "stream paused Anna camera");
+  await ben.seesNothingNewOf(anna);
+  await tries(ben, "subscriber-bandwidth", 0);
+  await isTold(ben, "news", "stream active Anna camera", "quality excellent Anna", "quality excellent Ben");
+  await ben.sees(anna);
+  await anna.page.evaluate(() => lab.unpublish("camera"));
+  await anna.page.evaluate(() =>
+    lab.publish({ source: "camera", rgb: [200, 40, 40], videoCodec: "vp9", backupCodec: false, scalabilityMode: "L1T1" }),
+  );
+  await ben.sees(anna);
+  await eventually("Cleo is told that she cannot decode it", async () => {
+    const news = await cleo.news();
+    return news.some((one) => /^unsupported Anna TR_\w+ 1$/.test(one)) || news;
+  });
+  await anna.isToldOfFloor({ speakers: "" });
+});
+
+scenario("whoever says who may receive their tracks is received by nobody else, on whatever client", async (world) => {
+  const camera = { fps: 10 };
+  const anna = await world.enters("Anna", { ...LIVEKIT, camera });
+  const others = { ben: LIVEKIT, cleo: {}, dan: BEFORE };
+  for (const name of ["Ben", "Cleo", "Dan"]) {
+    const client = others[name.toLowerCase()];
+    others[name.toLowerCase()] = await world.enters(name, { ...client, camera: null, microphone: null });
+  }
+  const { ben, cleo, dan } = others;
+  await Promise.all([ben, cleo, dan].map((other) => other.seesAndHears(anna)));
+  await anna.page.evaluate(() => lab.allow("Ben"));
+  await Promise.all([
+    cleo.isToldOfTrack(anna, "camera", { status: "not-allowed" }),
+    dan.isToldOfTrack(anna, "camera", { status: "waiting" }),
+    isTold(dan, "news", "not_allowed Anna camera", "not_allowed Anna microphone"),
+  ]);
+  await ben.seesAndHears(anna);
+  await anna.page.evaluate(() => lab.allow("Cleo"));
+  await isTold(ben, "news", "not_allowed Anna camera", "not_allowed Anna microphone");
+  await cleo.seesAndHears(anna);
+  await anna.page.evaluate(() => lab.allow());
+  await Promise.all([ben, cleo, dan].map((other) => other.seesAndHears(anna)));
+  await isTold(ben, "news", "allowed Anna camera");
+});
+
+scenario(
+  "whatever LiveKit's client wants to try happens to it, and it is back afterwards",
+  async (world) => {
+    const anna = await entersBy(world, "Anna");
+    const ben = await entersBy(world, "Ben");
+    await allSeeAndHearAll([anna, ben]);
+    for (const trial of ["migration", "disconnect-signal-on-resume", "disconnect-signal-on-resume-no-messages"]) {
+      const before = await anna.id();
+      await forgets(anna);
+      await tries(anna, trial);
+      await isTold(anna, "connection", "SignalReconnecting", "Reconnected");
+      assert.equal(await anna.id(), before, trial);
+    }
+    for (const trial of ["node-failure", "leave-full-reconnect", "force-tcp"]) {
+      const before = await anna.id();
+      await forgets(anna);
+      await tries(anna, trial);
+      await isTold(anna, "connection", "Reconnecting", "Reconnected");
+      assert.notEqual(await anna.id(), before, trial);
+      await allSeeAndHearAll([anna, ben]);
+    }
+    assert.equal(await anna.page.evaluate(() => lab.carrier()), "tcp");
+    await tries(anna, "server-leave");
+    await isTold(anna, "connection", "disconnected SERVER_SHUTDOWN");
+    await ben.isToldOf(anna, null);
+  },
+  GUARDED,
+);
