@@ -11,8 +11,8 @@ use super::ortc::{DtlsParameters, IceCandidate, IceParameters, RtpParameters};
 use super::profile::Profile;
 use super::quality::Quality;
 use super::room_options::RoomState;
-use super::topology::View;
 pub use super::slot_counts::SlotCounts;
+use super::topology::View;
 
 /// A track as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -390,6 +390,16 @@ impl Front {
         Some((parked.session, self.whip.abandon(parked.session, id)?))
     }
 
+    /// Sends a text on a connection's WebSocket, if it is still there.
+    pub(super) fn say(&mut self, connection: ConnectionId, text: String) {
+        let Some(place) = self.connections.place_of(connection) else { return };
+        if let Some(socket) = self.connections.at(place).and_then(Connection::web_socket) {
+            self.counters.websocket_messages_out += 1;
+            socket.send(text);
+            self.connections.touch(place);
+        }
+    }
+
     /// Ends the part of a connection that the core may know of: its WebSocket's front end, or the wait of its parked
     /// request. Returns what the core has to hear, and under which id.
     pub fn end(&mut self, now: Instant, place: usize) -> Option<(ConnectionId, Demand)> {

@@ -467,15 +467,6 @@ impl Front {
         let payload = self.joined(id, user, (mode, count, grants), &origin);
         self.say(connection, voice::message("voice:joined", &payload));
     }
-
-    fn say(&mut self, connection: ConnectionId, text: String) {
-        let Some(place) = self.connections.place_of(connection) else { return };
-        if let Some(socket) = self.connections.at(place).and_then(|connection| connection.web_socket()) {
-            self.counters.websocket_messages_out += 1;
-            socket.send(text);
-            self.connections.touch(place);
-        }
-    }
 }
 
 fn not_found() -> Response {

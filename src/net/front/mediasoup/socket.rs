@@ -311,15 +311,6 @@ impl Front {
         }
     }
 
-    fn say(&mut self, socket: ConnectionId, text: String) {
-        let Some(place) = self.connections.place_of(socket) else { return };
-        if let Some(socket) = self.connections.at(place).and_then(|connection| connection.web_socket()) {
-            self.counters.websocket_messages_out += 1;
-            socket.send(text);
-        }
-        self.connections.touch(place);
-    }
-
     /// Does to a session's WebSocket what follows from an event of the core's.
     pub(super) fn follow_mediasoup(
         &mut self,
