@@ -19,5 +19,6 @@ import "./scenarios/back-end.js";
 import "./scenarios/whep.js";
 import "./scenarios/mixed.js";
 import "./scenarios/livekit.js";
+import "./scenarios/livekit-node.js";
 import "./scenarios/firewall.js";
 import "./scenarios/recording.js";
