@@ -22,5 +22,6 @@ import "./scenarios/whep.js";
 import "./scenarios/mixed.js";
 import "./scenarios/livekit.js";
 import "./scenarios/mediasoup.js";
+import "./scenarios/livekit-node.js";
 import "./scenarios/firewall.js";
 import "./scenarios/recording.js";

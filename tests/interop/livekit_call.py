@@ -2,8 +2,8 @@
 
     livekit_call.py ws://HOST:PORT TOKEN_OF_ANNA TOKEN_OF_BEN
 
-Anna shows a red picture and plays a tone of 440 Hz. Prints what Ben sees and hears as lines of JSON, then what he sees of her
-as she leaves. Waits for the end of its input.
+Anna shows a red picture and plays a tone of 440 Hz, then says something and calls Ben (RPC). Prints what Ben sees and hears as
+lines of JSON, what he was told and has answered, then what he sees of her as she leaves. Waits for the end of its input.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ async def main():
     url, token_of_anna, token_of_ben = sys.argv[1:4]
     ben, anna = rtc.Room(), rtc.Room()
     seen, heard = asyncio.Queue(), asyncio.Queue()
-    left = asyncio.Event()
+    told, left = asyncio.Queue(), asyncio.Event()
     tasks = []
 
     @ben.on("track_subscribed")
@@ -74,6 +74,10 @@ async def main():
                 await heard.put((participant.identity, publication.source, await hear(track)))
 
         tasks.append(asyncio.ensure_future(watch()))
+
+    @ben.on("data_received")
+    def on_data(packet):
+        told.put_nowait((packet.participant.identity, packet.topic, packet.data.decode()))
 
     @ben.on("participant_disconnected")
     def on_left(participant):
@@ -91,6 +95,14 @@ async def main():
     for queue in (seen, heard):
         identity, source, what = await queue.get()
         say(identity=identity, source=source, **what)
+
+    @ben.local_participant.register_rpc_method("greet")
+    async def greet(call):
+        return f"{call.payload}, {call.caller_identity}"
+
+    await anna.local_participant.publish_data("good morning", topic="chat")
+    answer = await anna.local_participant.perform_rpc(destination_identity="ben", method="greet", payload="hello")
+    say(told=await told.get(), answer=answer)
     await anna.disconnect()
     await left.wait()
     say(left=True)

@@ -233,6 +233,9 @@ fn livekits_client_for_python_publishes_and_gets_what_another_publishes() {
     let heard = call.line();
     assert_eq!(heard["identity"], "anna");
     assert_is_the_tone(&heard);
+    let said = call.line();
+    assert_eq!(said["told"], json!(["anna", "chat", "good morning"]));
+    assert_eq!(said["answer"], "hello, anna");
     assert_eq!(call.line()["left"], true);
 }
 

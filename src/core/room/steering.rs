@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::shedding::load_of;
 use super::{Owner, Room};
+use crate::core::bandwidth::estimator::Reason;
 use crate::core::command::{MediaKind, Priority, Source};
 use crate::core::forward::hold::Hold;
 use crate::core::forward::publication::Publication;
@@ -238,12 +239,16 @@ impl Room {
         let media = self.transports.get(on.0)?.media.as_ref()?;
         let (round_trip, reports) = (media.egress.round_trip(), media.egress.feedback_received);
         let most = self.participants[key.0].bandwidth_max.unwrap_or(u64::MAX);
+        let limited = |estimate: u64, reason: Option<Reason>| {
+            if most < estimate { (most, Some(Reason::Told)) } else { (estimate, reason) }
+        };
         if let Some(known) = media.egress.bandwidth() {
+            let (estimate, limited_by) = limited(known.estimate, Some(known.reason));
             return Some(Link {
-                estimate: known.estimate.min(most),
+                estimate,
                 acknowledged: known.acknowledged,
                 reports,
-                limited_by: Some(known.reason),
+                limited_by,
                 loss_millionths: known.loss_millionths,
                 round_trip,
                 is_probed: media.egress.is_probed(now),
@@ -253,13 +258,13 @@ impl Room {
         let mut slots = slots.iter().filter(|slot| slot.transport == on && slot.kind == MediaKind::Video);
         let is_numbered = slots.clone().any(|slot| slot.extensions.transport_cc.is_some());
         let has_sent = slots.any(|slot| slot.counters.packets > 0);
-        let estimate = self.settings.bandwidth.initial.min(most);
-        let is_believed = most < u64::MAX || is_numbered && steering.believes(now, has_sent);
+        let (estimate, limited_by) = limited(self.settings.bandwidth.initial, None);
+        let is_believed = limited_by.is_some() || is_numbered && steering.believes(now, has_sent);
         is_believed.then_some(Link {
             estimate,
             acknowledged: None,
             reports,
-            limited_by: None,
+            limited_by,
             loss_millionths: 0,
             round_trip,
             is_probed: false,

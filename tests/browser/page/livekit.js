@@ -120,7 +120,7 @@
 
   /** Lets those who are named here receive one's own tracks, and nobody else; without names, everybody. */
   lab.allow = (...names) => {
-    const people = names.map((participantIdentity) => ({ participantIdentity, allowAll: true }));
+    const people = names.map((name) => ({ participantIdentity: participantNamed(name).identity, allowAll: true }));
     room.localParticipant.setTrackSubscriptionPermissions(names.length === 0, people);
   };
 

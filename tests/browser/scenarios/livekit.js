@@ -1,8 +1,8 @@
 // The unmodified client of LiveKit in our rooms, alone and beside our own.
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { Conference } from "../harness/conference.js";
 import { eventually } from "../harness/eventually.js";
+import { GUARDED, token } from "../harness/livekit-token.js";
 import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
 
 const LIVEKIT = { sdk: "livekit-client" };
@@ -11,20 +11,6 @@ const FIREFOX = { sdk: "livekit-client", browser: "firefox" };
 const BEFORE = { sdk: "livekit-client-before" };
 /** Firefox has no loopback candidates: the server must be reachable at an address of an interface too. */
 const EVERYWHERE = { host: "[::]" };
-
-const KEY = { id: "team", secret: "a-secret-that-only-the-back-end-has" };
-/** A server that needs tokens, as they are in earnest. */
-const GUARDED = { config: { auth: { mode: "token", keys: `${KEY.id}=${KEY.secret}` } } };
-
-/** A token as a back end makes it. */
-const token = (identity, video = {}) => {
-  const exp = Math.floor(Date.now() / 1000) + 600;
-  const grants = { roomJoin: true, room: "story", canUpdateOwnMetadata: true, ...video };
-  const claims = { iss: KEY.id, sub: identity, name: identity, exp, video: grants };
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
-  return `${signed}.${createHmac("sha256", KEY.secret).update(signed).digest("base64url")}`;
-};
 
 /** Enters by a token of their own. */
 const entersBy = (world, name, video, options = {}) =>
