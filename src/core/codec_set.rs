@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::MediaKind;
 use super::negotiated::Codec;
+use super::source::MediaKind;
 
 /// The codecs that are served, as messages and the configuration name them, and as people do.
 const NAMES: [(&str, &str, MediaKind); 5] = [

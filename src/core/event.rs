@@ -10,6 +10,7 @@ use super::ortc::{DtlsParameters, IceCandidate, IceParameters, RtpParameters};
 use super::profile::Profile;
 use super::quality::Quality;
 use super::room_options::RoomState;
+pub use super::slot_counts::SlotCounts;
 
 /// A track as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,15 +59,6 @@ pub struct PublicationInfo {
     pub mid: Mid,
     /// The track as others see it.
     pub info: TrackInfo,
-}
-
-/// A number of slots for each kind of media.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SlotCounts {
-    /// How many are for audio.
-    pub audio: usize,
-    /// How many are for video.
-    pub video: usize,
 }
 
 /// One line of a slot map.

@@ -52,6 +52,7 @@ pub mod room_pattern;
 pub mod session;
 pub mod settings;
 pub mod sfu;
+pub mod slot_counts;
 pub mod source;
 pub mod speech;
 pub mod stats;

@@ -2,8 +2,8 @@
 //! and which are slots. It is a plain value. [`negotiation`](super::negotiation) makes it from an offer; a front end
 //! without session descriptions could make it from parameters.
 
-use super::command::MediaKind;
 use super::ids::{Mid, PayloadType, Ssrc};
+use super::source::MediaKind;
 
 /// Dependency descriptor for AV1 and VP9 (AV1 RTP payload format, appendix A).
 pub const DEPENDENCY_DESCRIPTOR_URI: &str =

@@ -181,7 +181,8 @@ pub struct RtpEncodingParameters {
     pub rtx: Option<RtxParameters>,
     /// Its layers inside the stream, such as `L1T3`.
     pub scalability_mode: Option<String>,
-    /// The most that it takes, in bits per second.
+    /// The most that it takes, in bits per second. Applications compute it, so that it may come as a fraction.
+    #[serde(deserialize_with = "parameter::whole")]
     pub max_bitrate: Option<u32>,
     /// How many times its pictures are smaller than what is filmed, in each direction.
     pub scale_resolution_down_by: Option<ParameterValue>,

@@ -324,15 +324,7 @@ impl Oracle {
         let Some(member) = self.members.get_mut(&session) else { return };
         member.touched = true;
         match command {
-            Command::Mute { track, muted } => {
-                let Some(track_model) = self.tracks.get_mut(track) else { return };
-                if track_model.muted == *muted {
-                    return;
-                }
-                (track_model.muted, track_model.touched, track_model.changed_at) = (*muted, true, now);
-                self.floor.ends(now, *track);
-                self.lose_sync_of(now, *track);
-            }
+            Command::Mute { track, muted } => self.fed_mute(now, *track, *muted),
             Command::Pause { track, paused } => {
                 if member.wants(*track) {
                     let asked = &mut member.asked_to_pause;
@@ -391,6 +383,13 @@ impl Oracle {
             | Command::Leave
             | Command::Moderate(_) => {}
         }
+    }
+
+    fn fed_mute(&mut self, now: Micros, track: TrackId, muted: bool) {
+        let Some(model) = self.tracks.get_mut(&track).filter(|model| model.muted != muted) else { return };
+        (model.muted, model.touched, model.changed_at) = (muted, true, now);
+        self.floor.ends(now, track);
+        self.lose_sync_of(now, track);
     }
 
     /// Notes that something other than media happened to somebody, so that nothing is certain in this pass.

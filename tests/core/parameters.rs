@@ -12,9 +12,10 @@ use str0m::rtp::{Extension, ExtensionMap, RtpWrite, SeqNo, Ssrc};
 use str0m::{Candidate, IceCreds, Rtc};
 use strait::core::codec_set::CodecSet;
 use strait::core::command::Source::{self, Camera, Microphone};
-use strait::core::command::{Command, Layout, Lifeline, MediaKind, Preference, Wish};
+use strait::core::command::{Command, Layout, Lifeline, MediaKind, Moderation, Preference, Wish};
 use strait::core::event::{Consumed, Event, OpenedTransport, RefusalCode};
 use strait::core::ids::{TrackId, TransportId};
+use strait::core::moderation::PermissionsChange;
 use strait::core::ortc::{DtlsParameters, RtpCapabilities, RtpParameters, TransportDirection, router};
 use strait::core::path::{Carrier, Path};
 
@@ -689,4 +690,41 @@ fn a_trace_holds_both_transports_and_the_explanation_names_them() {
         1,
         "the other she left"
     );
+}
+
+#[test]
+fn whoever_asks_again_gets_another_consumer_and_nobody_gets_what_they_cannot_decode() {
+    let (mut world, anna, _) = anna_and_ben();
+    let track = world.clients[BEN].track(Camera);
+    let mut only_h264 = receives();
+    only_h264.codecs.retain(|codec| codec.mime_type != "video/VP8");
+    // Ben's first codec is VP8, which she has not.
+    let command = Command::Consume { transport: anna.receive, track, capabilities: only_h264, paused: false };
+    world.command(anna.me, command);
+    assert_eq!(refused(&world, anna.me).0, RefusalCode::CannotConsume);
+    let consumed = consume(&mut world, &anna, track, false);
+    let again = consume(&mut world, &anna, track, false);
+    assert_ne!(consumed.parameters.mid, again.parameters.mid, "whoever asks again gets another one");
+    show(&mut world, BEN, Camera, 10);
+    assert_eq!((got(&world, &anna, &consumed), got(&world, &anna, &again)), (0, 10));
+    let slots = &world.sfu.snapshot(world.now).rooms[0].participants[0].slots;
+    assert_eq!(slots.iter().filter(|slot| slot.track == Some(track)).count(), 1);
+}
+
+#[test]
+fn who_may_receive_no_more_has_no_consumers_left() {
+    let (mut world, anna, _) = anna_and_ben();
+    let track = world.clients[BEN].track(Camera);
+    let consumed = consume(&mut world, &anna, track, false);
+    let participant = world.clients[anna.me].joined.as_ref().expect("she has joined").participant;
+    let nothing = PermissionsChange { subscribe: Some(false), ..PermissionsChange::default() };
+    assert_eq!(world.operate(Moderation::SetPermissions(participant.into(), nothing)), Ok(()));
+    let ended = |event: &Event| matches!(event, Event::ConsumerEnded(gone) if *gone == track);
+    assert!(world.clients[anna.me].events.iter().any(ended));
+    show(&mut world, BEN, Camera, 5);
+    assert_eq!(got(&world, &anna, &consumed), 0);
+    let command =
+        Command::Consume { transport: anna.receive, track, capabilities: receives(), paused: false };
+    world.command(anna.me, command);
+    assert_eq!(refused(&world, anna.me).0, RefusalCode::NotPermitted);
 }

@@ -5,11 +5,11 @@ use super::codecs::Role;
 use super::h264;
 use super::offer::Offer;
 use super::section::{Format, Section};
-use crate::core::command::MediaKind;
 use crate::core::ids::{Mid, PayloadType, Ssrc};
 use crate::core::negotiated::{
     Codec, CodecParams, ExtensionIds, Ingress, Negotiated, NegotiatedSection, Payload,
 };
+use crate::core::source::MediaKind;
 
 /// Agrees to an offer. `ssrcs_of` returns our SSRCs in a section, media and retransmission: those that the section had
 /// before, else new ones.

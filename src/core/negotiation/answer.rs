@@ -7,10 +7,10 @@ use super::codecs::{self, Role};
 use super::data::DataSection;
 use super::offer::Offer;
 use super::section::{Direction, Format, Section};
-use crate::core::command::MediaKind;
 use crate::core::ids::Mid;
 use crate::core::negotiated::{Negotiated, NegotiatedSection};
 use crate::core::path::{LocalCandidate, TransportProtocol};
+use crate::core::source::MediaKind;
 use crate::limits::{CHANNEL_MESSAGE_BYTES_MAX, CHANNEL_STREAMS_MAX};
 
 /// The canonical name in our RTCP, under which all our streams are synchronised (RFC 3550 §6.5.1).

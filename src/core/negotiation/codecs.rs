@@ -3,8 +3,8 @@
 
 use super::h264;
 use super::parameters::Parameters;
-use crate::core::command::MediaKind;
 use crate::core::negotiated::{Codec, H264Profile};
+use crate::core::source::MediaKind;
 
 /// What a format of an offer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use super::refusal::{Refused, quoted};
 use super::section::{Direction, OfferedExtension, Section, SessionLines};
 use super::transport::{Transport, TransportLines};
 use crate::core::codec_set::CodecSet;
-use crate::core::command::MediaKind;
-use crate::core::event::SlotCounts;
 use crate::core::ids::Mid;
+use crate::core::slot_counts::SlotCounts;
+use crate::core::source::MediaKind;
 
 /// How many sections a refusal explains.
 const EXPLAINED_MAX: usize = 4;

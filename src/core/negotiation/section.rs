@@ -8,9 +8,9 @@ use super::refusal::{Refused, quoted};
 use super::streams::StreamLines;
 use super::transport::TransportLines;
 use crate::core::codec_set::CodecSet;
-use crate::core::command::MediaKind;
 use crate::core::ids::{Mid, is_token};
 use crate::core::negotiated::{Codec, Extension};
+use crate::core::source::MediaKind;
 
 /// The direction of media in a section, seen from the writer of the description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

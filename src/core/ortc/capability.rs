@@ -1,9 +1,9 @@
 //! What a codec of ORTC parameters is for. It is found out as of an offer's formats, so that both mean the same.
 
 use super::{CodecParameters, RtpCodecCapability, RtpCodecParameters};
-use crate::core::command::MediaKind;
 use crate::core::negotiation::codecs::{self, Role};
 use crate::core::negotiation::parameters::Parameters;
+use crate::core::source::MediaKind;
 
 /// Channels of Opus (RFC 7587 §7): always two, whatever is in them.
 const OPUS_CHANNELS: u8 = 2;

@@ -122,12 +122,17 @@ fn sent_extensions(kind: MediaKind, is_av1: bool, capabilities: &RtpCapabilities
 /// Returns what a client is told of a codec, and of its retransmissions.
 fn told_codecs(routed: Routed, takes_rtx: bool) -> impl Iterator<Item = RtpCodecParameters> {
     let clock_rate = routed.codec.clock_rate();
+    let mut parameters = routed.parameters();
+    if routed.codec == Codec::Opus {
+        // What comes may be in stereo, and else it costs nothing (RFC 7587 §6.1).
+        parameters.insert("sprop-stereo".to_owned(), 1.into());
+    }
     let main = RtpCodecParameters {
         mime_type: routed.mime_type(),
         payload_type: routed.pt,
         clock_rate,
         channels: routed.channels(),
-        parameters: routed.parameters(),
+        parameters,
         rtcp_feedback: routed.feedback(),
     };
     let rtx = routed.rtx().filter(|_| takes_rtx).map(|rtx| RtpCodecParameters {

@@ -79,6 +79,17 @@ impl<'de> Deserialize<'de> for ParameterValue {
     }
 }
 
+/// Reads a number that may have a fraction, which is left out. What is no number, or none that fits, is `None`.
+pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    if !deserializer.is_human_readable() {
+        return Option::deserialize(deserializer);
+    }
+    let value = Option::<ParameterValue>::deserialize(deserializer)?;
+    let number = value.and_then(|value| value.to_string().parse::<f64>().ok());
+    let fits = number.filter(|number| (0.0..=f64::from(u32::MAX)).contains(number));
+    Ok(fits.map(|number| number as u32))
+}
+
 /// Reads a value from JSON.
 struct Plain;
 

@@ -4,7 +4,6 @@
 use super::capability::role_of_sent;
 use super::{RtpEncodingParameters, RtpParameters};
 use crate::core::codec_set::CodecSet;
-use crate::core::command::{EncodingRequest, MediaKind};
 use crate::core::ids::{Mid, PayloadType, Ssrc};
 use crate::core::negotiated::{
     CodecParams, Extension, ExtensionIds, Ingress, Negotiated, NegotiatedSection, Payload,
@@ -12,10 +11,24 @@ use crate::core::negotiated::{
 use crate::core::negotiation::codecs::Role;
 use crate::core::negotiation::h264;
 use crate::core::negotiation::streams::is_rid;
+use crate::core::source::MediaKind;
 
 /// The width and height that a camera's largest pictures are taken to have, in pixels: what browsers film if they are asked for
 /// a good picture.
 const FULL: [u16; 2] = [1280, 720];
+
+/// One encoding of a simulcast, as far as its parameters describe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentEncoding {
+    /// Its rid (RFC 8851).
+    pub rid: String,
+    /// The width of its pictures, in pixels.
+    pub width: Option<u16>,
+    /// The height of its pictures, in pixels.
+    pub height: Option<u16>,
+    /// The most that it takes, in bits per second.
+    pub max_bitrate: Option<u32>,
+}
 
 /// Returns the section of a track. `fallback` is its mid if the parameters name none, `codecs` are those that the room takes,
 /// and `agreed` is what holds on the transport already.
@@ -59,7 +72,7 @@ pub fn section(
 
 /// Returns what the parameters say of the encodings of a simulcast. They say how many times smaller each is than what is filmed,
 /// and not how large that is: it is taken for [`FULL`].
-pub fn encodings(parameters: &RtpParameters) -> Vec<EncodingRequest> {
+pub fn encodings(parameters: &RtpParameters) -> Vec<SentEncoding> {
     let count = parameters.encodings.len();
     let request = |(place, encoding): (usize, &RtpEncodingParameters)| {
         let said =
@@ -68,7 +81,7 @@ pub fn encodings(parameters: &RtpParameters) -> Vec<EncodingRequest> {
         let halved = || f64::from(1_u32 << (count - 1 - place).min(6));
         let scale: f64 = said.unwrap_or_else(halved).clamp(1.0, 64.0);
         let [width, height] = FULL.map(|pixels| Some((f64::from(pixels) / scale) as u16));
-        Some(EncodingRequest { rid: encoding.rid.clone()?, width, height, max_bitrate: encoding.max_bitrate })
+        Some(SentEncoding { rid: encoding.rid.clone()?, width, height, max_bitrate: encoding.max_bitrate })
     };
     parameters.encodings.iter().enumerate().filter_map(request).collect()
 }

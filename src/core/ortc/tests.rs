@@ -10,9 +10,12 @@ use crate::core::ids::{Mid, PayloadType, Ssrc};
 use crate::core::negotiated::{Codec, Extension, H264Profile, Negotiated};
 use crate::limits::ENCODINGS_MAX;
 
+fn extension(kind: &str, uri: &str, id: u8) -> Value {
+    json!({"kind": kind, "uri": uri, "preferredId": id, "preferredEncrypt": false})
+}
+
 /// What a client can receive whose codecs are these.
 fn receiving(codecs: &Value) -> RtpCapabilities {
-    let extension = |kind: &str, uri: &str, id: u8| json!({"kind": kind, "uri": uri, "preferredId": id, "preferredEncrypt": false, "direction": "sendrecv"});
     let mid = Extension::Mid.uri();
     let all = json!({
         "codecs": codecs,
@@ -161,7 +164,10 @@ fn camera(encodings: &Value) -> RtpParameters {
     let parameters = json!({
         "mid": "1",
         "codecs": [
-            {"mimeType": "video/VP8", "payloadType": 96, "clockRate": 90_000, "parameters": {}, "rtcpFeedback": [{"type": "nack", "parameter": ""}]},
+            {
+                "mimeType": "video/VP8", "payloadType": 96, "clockRate": 90_000, "parameters": {},
+                "rtcpFeedback": [{"type": "nack", "parameter": ""}],
+            },
             {"mimeType": "video/rtx", "payloadType": 97, "clockRate": 90_000, "parameters": {"apt": 96}},
         ],
         "headerExtensions": [
@@ -274,6 +280,13 @@ fn values_survive_json_and_a_recording() {
     let all = capabilities(CodecSet::ALL);
     let recorded = postcard::to_stdvec(&all).expect("it can be recorded");
     assert_eq!(postcard::from_bytes::<RtpCapabilities>(&recorded), Ok(all));
+    for (said, read) in
+        [(json!(1.5e6), Some(1_500_000)), (json!(333_333.3), Some(333_333)), (json!(-1), None)]
+    {
+        let encoding: RtpEncodingParameters =
+            serde_json::from_value(json!({"maxBitrate": said})).expect("JSON");
+        assert_eq!(encoding.max_bitrate, read);
+    }
     for direction in ["send", "recv", "receive"] {
         assert!(serde_json::from_value::<TransportDirection>(json!(direction)).is_ok());
     }

@@ -88,6 +88,12 @@ impl Room {
                 "slot_by_ssrc does not lead to slot {index} of member {}",
                 key.0
             );
+            let is_for_one = self.transports[slot.transport.0].parametric.is_some();
+            assert!(
+                !is_for_one || !slot.open || slot.shown.is_some(),
+                "slot {index} of member {} is for a track that is gone",
+                key.0
+            );
             let Some(shown) = slot.shown else { continue };
             let publication = self.publications.get(shown.publication.0);
             let publication = publication.filter(|publication| publication.track == shown.track);

@@ -169,6 +169,7 @@ impl Room {
         if let Signalling::Lost { since } = &mut participant.signalling {
             *since = now.min(*since + late);
         }
+        participant.asked_at = now.min(participant.asked_at + late);
         for transport in &participant.transports {
             self.transports[transport.0].forgive(now, late, self.settings.media_timeout);
         }

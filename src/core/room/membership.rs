@@ -100,9 +100,7 @@ impl Room {
         participant.grants = grants;
         let id = participant.id;
         if self.by_id.contains_key(&id) {
-            let refusal = Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again");
-            outbox.refuse(request, refusal);
-            return;
+            return outbox.refuse(request, drawn_twice());
         }
         // Made before anything is changed: if making it panics, nobody has joined.
         let session = match connection {
@@ -111,11 +109,7 @@ impl Room {
             }
             Connection::None => None,
         };
-        if participant.auto_subscribe && grants.subscribe {
-            for (track, kind, muted) in self.tracks_in_order() {
-                participant.subscribe(track, kind, muted);
-            }
-        }
+        self.subscribe_newcomer(&mut participant);
         self.totals.joins += 1;
         self.make_place();
         let key = ParticipantKey(self.participants.insert(participant));
@@ -138,11 +132,23 @@ impl Room {
         self.set_expiry(key);
         self.arm(now, Owner::Room);
         debug!(room = %self.id, participant = %id, participants = self.order.len(), "let in");
-        self.step(now, Owner::Member(key), outbox, |room, outbox| {
-            if let Some(&transport) = room.transports_of(key).first() {
-                room.carry_out_effects(now, transport, None, outbox);
+        self.step(now, Owner::Member(key), outbox, |room, outbox| room.begin(now, key, outbox));
+    }
+
+    /// Subscribes somebody who is about to join to all tracks, if they receive them without asking.
+    fn subscribe_newcomer(&self, participant: &mut Participant) {
+        if participant.auto_subscribe && participant.grants.subscribe {
+            for (track, kind, muted) in self.tracks_in_order() {
+                participant.subscribe(track, kind, muted);
             }
-        });
+        }
+    }
+
+    /// Does what the transport of a newcomer has asked for when it was made, if they have one.
+    fn begin(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        if let Some(&transport) = self.transports_of(key).first() {
+            self.carry_out_effects(now, transport, None, outbox);
+        }
     }
 
     /// Grows by a quarter, if there is no place for one more: a participant is large, and vectors would double.
@@ -373,6 +379,10 @@ impl Room {
         }
         self.ended = true;
     }
+}
+
+fn drawn_twice() -> Refusal {
+    Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again")
 }
 
 /// Returns the refusal of a resume that names nobody in the room.

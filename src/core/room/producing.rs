@@ -6,11 +6,17 @@ use super::Room;
 use super::commands::not_permitted;
 use super::parametric::{bad_parameters, unknown_transport};
 use super::publish::unknown_track;
-use crate::core::command::{MediaKind, PublicationRequest, Source};
+use crate::core::command::{EncodingRequest, MediaKind, PublicationRequest, Source};
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId, TransportId, TransportKey};
-use crate::core::ortc::{RtpParameters, TransportDirection, check, produced};
+use crate::core::ortc::produced::{self, SentEncoding};
+use crate::core::ortc::{RtpParameters, TransportDirection, check};
 use crate::core::outbox::Outbox;
+
+fn requested(encoding: SentEncoding) -> EncodingRequest {
+    let SentEncoding { rid, width, height, max_bitrate } = encoding;
+    EncodingRequest { rid, width, height, max_bitrate }
+}
 
 impl Room {
     /// Publishes a track of a member, which comes on that transport of theirs. `asked` says of which kind it is, what it shows,
@@ -48,7 +54,7 @@ impl Room {
         let own = &self.transports[on.0];
         let section = produced::section(kind, parameters, fallback, self.options.codecs, &own.negotiated)
             .map_err(bad_parameters)?;
-        let encodings = produced::encodings(parameters);
+        let encodings = produced::encodings(parameters).into_iter().map(requested).collect();
         let request = PublicationRequest { mid: section.mid, source, muted, encodings, track: None };
         let mut sections = own.negotiated.sections.clone();
         sections.push(section);

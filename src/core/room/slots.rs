@@ -302,11 +302,14 @@ impl Room {
         for viewer in viewers {
             self.collect_counters(viewer.participant);
             let participant = &mut self.participants[viewer.participant.0];
+            let is_for_one = participant.is_parametric();
             let slot = &mut participant.slots[viewer.slot];
             let negotiated = &self.transports[slot.transport.0].negotiated;
             slot.codec = negotiated.section(slot.mid).and_then(|section| section.codec_for(codec));
-            // Who has a slot for this track alone is sent it again when it is in that codec again.
-            if slot.codec.is_none() && !participant.is_parametric() {
+            if is_for_one {
+                // The slot is for this track alone: it waits there until it comes in another codec.
+                slot.set_held(Hold::Codec, slot.codec.is_none());
+            } else if slot.codec.is_none() {
                 // Another slot may take it.
                 participant.subscriptions.set_state(track, SubscriptionState::Waiting);
                 self.release_slot(viewer.participant, viewer.slot);

@@ -51,26 +51,14 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::Data { from, topic, payload, .. } => news("data", RelayedData::new(*from, topic, payload)),
         // These are for front ends that read channels themselves, and this one does not ask for them.
         Event::FromChannel { .. } => news("data", ()),
-        // And these for those of clients without session descriptions.
+        // And so are these, for front ends of clients without session descriptions.
         Event::TransportOpened(to, _) | Event::Produced(to, _) | Event::Consumed(to, _) => {
             reply("ok", to, Nothing {})
         }
         Event::TransportEnded(_) | Event::ConsumerEnded(_) => news("ok", ()),
         Event::Draining(draining) => news("draining", DrainingData { draining: *draining }),
         Event::Closing(reason) => encode_closing(*reason),
-        Event::Layers { track, layer, is_paused, spatial, temporal, width, height, reason } => news(
-            "layers",
-            LayersData {
-                track_id: Text(track),
-                layer: layer.as_deref(),
-                paused: *is_paused,
-                spatial_layer: *spatial,
-                temporal_layer: *temporal,
-                width: *width,
-                height: *height,
-                reason: reason.as_str(),
-            },
-        ),
+        Event::Layers { .. } => encode_layers(event),
         Event::Encodings { mid, track, active } => {
             news("encodings", EncodingsData { mid, track_id: Text(track), active })
         }
@@ -90,6 +78,24 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::KnockingOver(id) => news("knocking-over", ParticipantIdData::new(id)),
         Event::Speakers(speakers) => news("speakers", SpeakersData::new(speakers)),
     }
+}
+
+/// Returns the message for news of what somebody is shown; an empty text for any other event.
+fn encode_layers(event: &Event) -> String {
+    let Event::Layers { track, layer, is_paused, spatial, temporal, width, height, reason } = event else {
+        return String::new();
+    };
+    let data = LayersData {
+        track_id: Text(track),
+        layer: layer.as_deref(),
+        paused: *is_paused,
+        spatial_layer: *spatial,
+        temporal_layer: *temporal,
+        width: *width,
+        height: *height,
+        reason: reason.as_str(),
+    };
+    news("layers", data)
 }
 
 /// Returns the `error` message for a refusal. `fatal` says that the connection is closed after it.
