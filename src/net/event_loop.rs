@@ -19,7 +19,7 @@ use super::address::Candidates;
 use super::address_rates::host_of;
 use super::api::{ApiCall, ApiRequest, answers};
 use super::audit::Actor;
-use super::front::router::Route;
+use super::front::router::{MediasoupTarget, Route};
 use super::front::{
     Asking, Entry, Front, LiveKitOutcome, MediasoupOutcome, Reach, WhipOutcome, WhipRequests,
 };
@@ -374,17 +374,7 @@ impl EventLoop {
                     return;
                 }
             },
-            Route::Mediasoup(target) => {
-                let outcome = self.front.answer_mediasoup(now, place, &request, target, &self.shard.sfu);
-                match outcome {
-                    MediasoupOutcome::Answer(response) => response,
-                    MediasoupOutcome::MakeRoom(room, response) => self.with_room(now, &room, response),
-                    MediasoupOutcome::Upgraded => return,
-                    MediasoupOutcome::Wait(session, demands) => {
-                        return self.wait_for(now, place, request, (session, demands));
-                    }
-                }
-            }
+            Route::Mediasoup(target) => return self.answer_mediasoup(now, place, request, target),
             Route::Health => health::answer(self.view(now)),
             Route::Live => health::live(),
             Route::Ready => health::ready(self.view(now)),
@@ -437,20 +427,27 @@ impl EventLoop {
         self.front.respond(place, &request, &response);
     }
 
-    /// Parks a request until a session answers it, which asks this of the core.
-    fn wait_for(
+    /// Answers a request of a client of mediasoup's, or parks it until its session answers it.
+    fn answer_mediasoup(
         &mut self,
         now: Instant,
         place: usize,
         request: Box<Request>,
-        (session, demands): (ConnectionId, Vec<Demand>),
+        target: MediasoupTarget,
     ) {
-        if let Some(connection) = self.front.connections.at(place) {
-            connection.park(now, request, session);
-        }
-        for demand in demands {
-            self.feed_demand(now, session, demand);
-        }
+        let response = match self.front.answer_mediasoup(now, place, &request, target, &self.shard.sfu) {
+            MediasoupOutcome::Answer(response) => response,
+            MediasoupOutcome::MakeRoom(room, response) => self.with_room(now, &room, response),
+            MediasoupOutcome::Upgraded => return,
+            MediasoupOutcome::Wait(session, demands) => {
+                if let Some(connection) = self.front.connections.at(place) {
+                    connection.park(now, request, session);
+                }
+                demands.into_iter().for_each(|demand| self.feed_demand(now, session, demand));
+                return;
+            }
+        };
+        self.front.respond(place, &request, &response);
     }
 
     /// Makes a room, if it is not there. Returns the response, or the refusal.

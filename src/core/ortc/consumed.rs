@@ -107,8 +107,9 @@ fn takes_retransmissions(kind: MediaKind, capabilities: &RtpCapabilities) -> boo
 
 /// Returns the header extensions of what is sent to a client, with our ids: those that they know, too.
 fn sent_extensions(kind: MediaKind, is_av1: bool, capabilities: &RtpCapabilities) -> Vec<(Extension, u8)> {
+    // Of what has one id for audio and video, mediasoup's clients only say one kind.
     let knows = |extension: Extension| {
-        let mut known = capabilities.header_extensions.iter().filter(|known| known.kind == kind);
+        let mut known = capabilities.header_extensions.iter();
         known.any(|known| Extension::from_uri(&known.uri, kind) == Some(extension))
     };
     let sent = extensions_of(kind).filter(|(extension, _, direction)| {

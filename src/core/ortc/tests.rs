@@ -120,6 +120,9 @@ fn a_consumer_is_told_our_payload_types_and_ids_and_its_own_codec_first() {
         consume(Track { codecs: &[Codec::Av1 { profile: 0 }], ..track }, &av1).expect("it can be consumed");
     assert_eq!(sent.section.extensions.dependency_descriptor, Some(8));
     assert_eq!(sent.section.egress, Some((Ssrc(7), None)), "no retransmissions without `rtx`");
+    let audio = Track { kind: MediaKind::Audio, codecs: &[Codec::Opus], ..track };
+    let sent = consume(audio, &client).expect("it can be consumed");
+    assert_eq!(sent.section.extensions.transport_cc, Some(5), "which the client only says of video");
     assert_eq!(consume(Track { codecs: &[], ..track }, &client), None);
     assert_eq!(consume(Track { codecs: &[Codec::Vp9 { profile: 0 }, Codec::Vp8], ..track }, &client), None);
 }

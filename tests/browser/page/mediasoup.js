@@ -200,6 +200,9 @@
     published.clear();
   };
 
+  lab.transports = () => ({ sending, receiving });
+  lab.debug = () => [...producers];
+
   lab.ownId = () => published.get("camera")?.producer.id;
   lab.roomState = () => sending.connectionState;
   lab.participantState = (name) => ([...names.values()].includes(name) ? "connected" : null);
@@ -209,14 +212,21 @@
     return [...producers.values()].find((other) => names.get(other.user) === name && other.source === source) ?? null;
   };
 
+  /** The tracks of consumers, as those of our own SDK are. */
+  const tracks = new WeakMap();
+
   /** `key` is `name/source`. */
   const trackOf = (key) => {
-    const consumer = producerOf(key)?.consumer;
+    const producer = producerOf(key);
+    const consumer = producer?.consumer;
     if (!consumer || consumer.closed) return null;
-    const { track, rtpReceiver: receiver } = consumer;
-    const attach = (element) =>
-      Object.assign(element, { muted: true, autoplay: true, srcObject: new MediaStream([track]) });
-    return { mediaStreamTrack: track, receiver, attach, covered: producerOf(key).paused, consumer };
+    if (!tracks.has(consumer)) {
+      const { track, rtpReceiver: receiver } = consumer;
+      const attach = (element) =>
+        Object.assign(element, { muted: true, autoplay: true, srcObject: new MediaStream([track]) });
+      tracks.set(consumer, { mediaStreamTrack: track, receiver, attach, covered: false, consumer });
+    }
+    return Object.assign(tracks.get(consumer), { covered: producer.paused });
   };
 
   lab.trackState = (key) => {
