@@ -40,6 +40,7 @@ fn joined() -> Event {
         role: Role::Speaker,
         reconnecting: false,
         media_lost: false,
+        mesh_tracks: Vec::new(),
         tracks: [1000, 1001].map(camera).to_vec(),
     };
     let slots = SlotCounts { audio: 4, video: 4 };

@@ -38,6 +38,7 @@ fn joined(request: Option<RequestId>) -> Event {
         resume_seconds: 30,
         grants: Grants::OPEN,
         room_state: RoomState::default(),
+        topology: None,
         participants: Vec::new(),
     };
     Event::Joined(request, Box::new(joined))

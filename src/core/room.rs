@@ -28,6 +28,7 @@ mod producing;
 mod publish;
 mod quality;
 mod redundancy;
+mod renewal;
 mod reports;
 mod sections;
 mod sharing;

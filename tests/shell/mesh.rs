@@ -142,8 +142,9 @@ fn what_is_wrong_in_a_voice_channel_is_said_and_native_clients_are_left_alone() 
     say(&mut stranger, "voice:join", &json!({"channel_id": 5}));
     assert_eq!(told(&mut stranger, "voice:error")["code"], "bad-message");
     say(&mut stranger, "voice:join", &json!({"channel_id": 5, "user_id": "9"}));
+    let joined = told(&mut stranger, "voice:joined");
+    assert_eq!(joined["mode"], "p2p", "without having asked over HTTP before");
     told(&mut stranger, "voice:participants");
-    assert_eq!(told(&mut stranger, "voice:joined")["mode"], "p2p", "without having asked over HTTP before");
     let anna = Person::join(&server, Some("channel_5"), "Anna");
     assert_eq!(
         told(&mut stranger, "voice:mode-change")["new_mode"],
@@ -179,10 +180,12 @@ fn where_tokens_are_needed_they_say_who_comes_and_who_makes_channels() {
     assert_eq!(ask(&server, Some(&of("1", "channel_6")), "POST", "/api/voice/channels", &lobby).status, 403);
     let made = ask(&server, Some(&back_end), "POST", "/api/voice/channels", &lobby);
     assert_eq!((made.status, &made.json()["name"]), (201, &json!("Lobby")));
-    let listed = ask(&server, None, "GET", "/api/voice/channels?type=voice", &Value::Null).json();
+    let list = "/api/voice/channels?type=voice";
+    assert_eq!(ask(&server, None, "GET", list, &Value::Null).status, 401);
+    let listed = ask(&server, Some(&back_end), "GET", list, &Value::Null).json();
     assert_eq!(listed["channels"].as_array().map(Vec::len), Some(1));
     assert_eq!(ask(&server, Some(&back_end), "DELETE", "/api/voice/channels/6", &Value::Null).status, 204);
-    assert_eq!(ask(&server, None, "GET", "/api/voice/channels/6", &Value::Null).status, 404);
+    assert_eq!(ask(&server, Some(&back_end), "GET", "/api/voice/channels/6", &Value::Null).status, 404);
 }
 
 #[test]

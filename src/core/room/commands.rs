@@ -42,6 +42,9 @@ impl Room {
         let done = match command {
             Command::Offer { sdp, publications } => {
                 let makes_offers = self.participants[from.0].makes_offers();
+                if makes_offers {
+                    self.renew_for_offer(now, from, &sdp, outbox);
+                }
                 match self.transports_of(from).first().filter(|_| makes_offers) {
                     Some(&transport) => self.negotiate(now, transport, request, &sdp, &publications, outbox),
                     None => outbox.event(from, Event::Refused(request, no_transport())),
