@@ -8,6 +8,7 @@ mod auth_keys;
 mod ice_servers;
 mod livekit;
 mod load;
+mod loaded;
 mod made_rooms;
 mod record;
 mod setting;
@@ -24,7 +25,8 @@ use std::time::Duration;
 
 pub use auth_keys::AuthKeys;
 pub use ice_servers::IceServers;
-pub use load::{ConfigError, Flag, Loaded, Origin, Sources, is_meant_for_us, load};
+pub use load::{Flag, Sources, is_meant_for_us, load};
+pub use loaded::{ConfigError, Loaded, Origin};
 pub use made_rooms::MadeRooms;
 pub use setting::{HostName, LogFilter, LogFormat, RedundantAudio, Secret, ServerUrl, WebOrigin};
 use setting::{Raw, Rule, Setting};

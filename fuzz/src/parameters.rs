@@ -164,6 +164,7 @@ impl Story {
             grants: Grants::OPEN,
             is_invited: false,
             host: None,
+            can_mesh: false,
         };
         let request = self.request();
         let admission = Admission { entropy, candidates };

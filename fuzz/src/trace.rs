@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use strait::core::event::SlotCounts;
 use strait::core::record::RoomHeader;
 use strait::core::settings::{BandwidthSettings, Sharing};
+use strait::core::topology::MeshSettings;
 use strait::trace::format::BlockKind;
 use strait::trace::pcap::PcapWriter;
 use strait::trace::reader::records;
@@ -37,6 +38,7 @@ pub fn file(content: &[u8]) -> Vec<u8> {
         redundancy: true,
         data_channels: true,
         sharing: Sharing::default(),
+        mesh: MeshSettings::default(),
         bandwidth: BandwidthSettings::default(),
         video_start_kbps: None,
         empty_timeout: Duration::ZERO,

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::load::{ConfigError, Loaded, Origin, hint};
+use super::loaded::{ConfigError, Loaded, Origin, hint};
 use super::setting::Raw;
 use super::yaml::{self, Entry, Node};
 
@@ -497,7 +497,8 @@ mod tests {
             ("rtc: {node_ip: {ipv4: 203.0.113.7}}", "server.public_addresses", "[\"203.0.113.7\"]"),
             ("rtc: {stun_servers: [\"stun.example.org:3478\"]}", "ice.servers", "set"),
             (
-                "rtc:\n  turn_servers:\n  - host: t.example\n    port: 443\n    protocol: tls\n    username: a\n    credential: b",
+                "rtc:\n  turn_servers:\n  - host: t.example\n    port: 443\n    protocol: tls\n    username: a\n\
+                 \x20   credential: b",
                 "ice.servers",
                 "set",
             ),
