@@ -297,6 +297,7 @@ impl Front {
         match asked {
             Asked::Core(demands) => Ok(MediasoupOutcome::Wait(id, demands)),
             Asked::Later => Ok(MediasoupOutcome::Wait(id, Vec::new())),
+            Asked::Done(reply) => Ok(MediasoupOutcome::Answer(json_response(&reply))),
             Asked::Refused(refusal) => Err(refusal),
         }
     }

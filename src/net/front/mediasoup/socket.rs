@@ -173,6 +173,7 @@ impl Front {
                 );
                 match (asked, session) {
                     (Asked::Core(demands), Some(session)) => self.mediasoup.ask(session, demands),
+                    (Asked::Done(reply), _) => self.answer_message(id, &message, Ok(&reply)),
                     (Asked::Refused(refusal), _) => self.answer_message(id, &message, Err(&refusal)),
                     _ => {}
                 }
