@@ -254,6 +254,21 @@ mod tests {
     }
 
     #[test]
+    fn who_can_only_refuse_has_proved_as_much_as_by_a_handshake() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut known = KnownPath::new(start, path(Carrier::Udp), 100, 80);
+        known.ask(start, || [1; 12]);
+        known.on_refusal();
+        assert!(!known.asks(start, [1; 12]) && known.is_proven(at(14), LETS_SEND));
+        for second in 1..100 {
+            known.on_check(at(second), path(Carrier::Udp), (100, 80), LETS_SEND);
+            assert!(known.is_proven(at(second), LETS_SEND), "for as long as checks come");
+        }
+        assert!(!known.is_proven(at(115), LETS_SEND));
+    }
+
+    #[test]
     fn a_proof_lasts_as_long_as_checks_come_and_questions_are_answered() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);

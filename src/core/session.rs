@@ -662,6 +662,8 @@ mod tests {
     use aws_lc_rs::digest::{SHA384, digest};
 
     use super::*;
+    use crate::wire::stun;
+    use crate::wire::stun_check::{Credentials, write_check};
 
     const CERTIFICATE: &[u8] = b"the client's certificate";
 
@@ -767,6 +769,55 @@ mod tests {
             let closed = effects.iter().any(|effect| matches!(effect, Effect::Closed(_)));
             assert_eq!((connected, closed), (connects, !connects), "{length}");
         }
+    }
+
+    /// A check with those credentials: the ufrags, ours first, and our password.
+    fn check(username: &str, password: &str) -> Vec<u8> {
+        let (username, password) = (username.to_owned(), password.to_owned());
+        let mut bytes = Vec::new();
+        write_check(&mut bytes, [9; 12], &Credentials { username, password, tie_breaker: 1 });
+        bytes
+    }
+
+    #[test]
+    fn who_makes_no_offers_is_met_by_a_check_that_is_signed_and_by_no_other() {
+        let mut us = Negotiating::new();
+        let fingerprints = vec![fingerprint_of(CERTIFICATE)];
+        let remote: SocketAddr = "198.51.100.7:5000".parse().expect("an address");
+        let meet = |us: &mut Negotiating, ufrag: &str, password: &str| {
+            let bytes = check(&format!("{}:{ufrag}", us.session.ufrag()), password);
+            let message = stun::peek(&bytes).expect("a message");
+            us.session.meet(us.now, &message, &bytes);
+            us.session.handle_stun(us.now, TransportProtocol::Udp, remote, &bytes);
+            let effects = us.session.take_effects();
+            effects.iter().any(|effect| matches!(effect, Effect::Stun { .. }))
+        };
+        let password = us.session.password().to_owned();
+        assert!(!meet(&mut us, "theirs", &password), "nobody is expected yet");
+        assert_eq!(us.session.connect(us.now, fingerprints.clone(), false), Ok(()));
+        us.session.take_effects();
+        assert!(!meet(&mut us, "stranger", "a password of a stranger's"));
+        assert!(us.session.question([1; 12]).is_none(), "a stranger is not asked either");
+        assert!(meet(&mut us, "theirs", &password));
+        assert!(meet(&mut us, "anew", &password), "they have restarted ICE at their end");
+        assert!(!us.session.knows_password() && us.session.question([1; 12]).is_some());
+        us.session.restart(us.now, &mut us.rng);
+        us.session.take_effects();
+        assert!(!meet(&mut us, "anew", &password), "our password is another one now");
+        let password = us.session.password().to_owned();
+        assert!(meet(&mut us, "anew", &password));
+        assert_eq!(us.session.connect(us.now, fingerprints, false), Ok(()), "the same again");
+        let said = us.session.connect(us.now, vec![fingerprint_of(b"another")], false);
+        assert!(said.expect_err("another").contains("connected already"));
+        let effects = us.shows(CERTIFICATE);
+        assert!(effects.iter().any(|effect| matches!(effect, Effect::Connected { .. })), "{effects:?}");
+    }
+
+    fn fingerprint_of(certificate: &[u8]) -> Fingerprint {
+        let bytes = digest(&SHA384, certificate);
+        let hex: Vec<String> = bytes.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        let read = Fingerprint::read(&format!("sha-384 {}", hex.join(":")));
+        read.expect("a fingerprint").expect("it is served")
     }
 
     #[test]

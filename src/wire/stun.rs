@@ -213,11 +213,32 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_its_number() {
+        let refusal = |value: &[u8]| {
+            let length = u16::try_from(value.len()).expect("short").to_be_bytes();
+            let padding = vec![0; value.len().next_multiple_of(4) - value.len()];
+            message(0x0111, &[&[0, 9][..], &length, value, &padding].concat())
+        };
+        for (value, expected) in [
+            (&[0, 0, 4, 1][..], Some(401)),
+            (&[0, 0, 4, 20, b'x'], Some(420)),
+            (&[0xff, 0xff, 0xfc, 1], Some(401)),
+            (&[0, 0, 4], None),
+        ] {
+            let bytes = refusal(value);
+            let peek = peek(&bytes).expect("a message");
+            assert!(peek.is_binding_answer() && !peek.is_binding_success());
+            assert_eq!(peek.error_code, expected, "{value:?}");
+        }
+    }
+
+    #[test]
     fn the_sample_request_of_rfc_5769_is_read() {
         let peek = peek(SAMPLE).unwrap();
         assert!(peek.is_binding_request() && !peek.is_binding_success());
         assert_eq!(peek.username, Some(&b"evtj:h6vY"[..]));
         assert_eq!(peek.local_ufrag(), Some(&b"evtj"[..]));
+        assert_eq!((peek.remote_ufrag(), peek.error_code), (Some(&b"h6vY"[..]), None));
         assert!(peek.has_integrity && !peek.use_candidate);
         assert_eq!(peek.transaction[..4], [0xb7, 0xe7, 0xa7, 0x01]);
     }
