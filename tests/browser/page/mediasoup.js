@@ -200,9 +200,6 @@
     published.clear();
   };
 
-  lab.transports = () => ({ sending, receiving });
-  lab.debug = () => [...producers];
-
   lab.ownId = () => published.get("camera")?.producer.id;
   lab.roomState = () => sending.connectionState;
   lab.participantState = (name) => ([...names.values()].includes(name) ? "connected" : null);
