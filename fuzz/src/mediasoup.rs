@@ -131,6 +131,7 @@ pub fn mediasoup(data: &[u8]) {
                     "{text}: each call is answered once"
                 );
             }
+            Asked::Done(reply) => is_json(&reply_text(&message, Ok(&reply))),
             Asked::Later => panic!("{text}: the session has begun"),
             Asked::Refused(refusal) => is_json(&reply_text(&message, Err(&refusal))),
         }

@@ -219,7 +219,9 @@ impl MediasoupSessions {
         let socket = held.socket.take().map(|(socket, _)| socket);
         let demands = held.session.leave();
         self.ask(id, demands);
-        self.by_key.remove(&key);
+        if self.by_key.get(&key) == Some(&id) {
+            self.by_key.remove(&key);
+        }
         if let Some(socket) = socket {
             self.by_socket.remove(&socket);
         }

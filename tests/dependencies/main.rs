@@ -178,7 +178,9 @@ fn licences(
          page and NOTICE are\nwritten by `{WRITE}`, and checked by the tests. Which licences, sources\nand duplicates \
          are allowed stands in `.deny.toml`, which [cargo-deny](https://crates.io/crates/cargo-deny) reads.\n\n\
          The browser client has no dependencies. Its types are checked with `typescript` (Apache-2.0), and the browser \
-         tests use\n`playwright-core` and `puppeteer-core` (Apache-2.0). None of these is part of the program.\n\n\
+         tests use\n`playwright-core` and `puppeteer-core` (Apache-2.0), and the clients of others that they test: \
+         `livekit-client` and\n`livekit-server-sdk` (Apache-2.0), and `mediasoup-client` (ISC), which `esbuild` (MIT) \
+         puts in one piece. None of these is\npart of the program.\n\n\
          ## In the program: direct dependencies\n\n{}\n## In the program: what these need\n\n{}\n\
          ## For building it alone\n\n{}",
         in_program.len(),

@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use super::router::MediasoupTarget;
 use super::{Front, Reach, bearer, ice_servers};
-use crate::access::{AuthMode, Pass};
+use crate::access::{AuthMode, Denied, Pass};
 use crate::core::Sfu;
 use crate::core::codec_set::CodecSet;
 use crate::core::command::{Join, Lifeline};
@@ -101,7 +101,7 @@ impl Front {
             return MediasoupOutcome::Answer(Response::problem(
                 403,
                 "pages of this origin may not call",
-                "let the operator add the origin to http.cors_origins and signalling.allowed_origins",
+                "let the operator add the origin to http.cors_origins",
             ));
         }
         if request.method == "OPTIONS" {
@@ -142,10 +142,17 @@ impl Front {
         room: &RoomId,
         user: Option<&str>,
     ) -> Result<Visitor, Refusal> {
-        let gate = &self.config.gate;
-        let pass = token.map(|token| gate.read(token, clock::unix().as_secs())).transpose();
-        let pass = pass.map_err(|denied| refusals::unauthorized(&denied.0))?;
+        let pass = self.read_pass(token).map_err(|denied| refusals::unauthorized(&denied.0))?;
         self.visitor_with(pass, room, user)
+    }
+
+    /// Reads a token, if one is shown. Whoever has no keys takes what comes, as an open door does: apps may have tokens of their
+    /// own.
+    pub(super) fn read_pass(&self, token: Option<&str>) -> Result<Option<Pass>, Denied> {
+        let gate = &self.config.gate;
+        let is_open = gate.mode == AuthMode::Open && gate.keys.is_empty();
+        let token = token.filter(|_| !is_open);
+        token.map(|token| gate.read(token, clock::unix().as_secs())).transpose()
     }
 
     /// The same for a token that has been read.
@@ -297,6 +304,7 @@ impl Front {
         match asked {
             Asked::Core(demands) => Ok(MediasoupOutcome::Wait(id, demands)),
             Asked::Later => Ok(MediasoupOutcome::Wait(id, Vec::new())),
+            Asked::Done(reply) => Ok(MediasoupOutcome::Answer(json_response(&reply))),
             Asked::Refused(refusal) => Err(refusal),
         }
     }

@@ -4,7 +4,7 @@
 //! The session does not know by which connection a call comes: whoever hands it in says where its answer is to go
 //! ([`ReplyTo`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -24,6 +24,9 @@ use crate::signal::{Demand, Ticket};
 /// Most calls that wait for the core, or for the session's own beginning. The core answers each within its input.
 const PENDING_MAX: usize = 64;
 
+/// How many transports are remembered that have ended by themselves.
+const ENDED_MAX: usize = 16;
+
 /// Where the answer to a call goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplyTo {
@@ -42,6 +45,8 @@ pub enum Asked {
     Core(Vec<Demand>),
     /// The call waits until the session has begun.
     Later,
+    /// It is done already: this is the answer.
+    Done(Value),
     /// It is refused at once.
     Refused(Refusal),
 }
@@ -111,6 +116,8 @@ pub struct Session {
     resume_seconds: u64,
     people: People,
     transports: BTreeMap<TransportId, TransportDirection>,
+    /// Those that have ended by themselves: a client that closes its end may say so after that has been noticed.
+    ended: VecDeque<TransportId>,
     /// Own tracks, and by which transports they are sent.
     producers: BTreeMap<TrackId, TransportId>,
     /// Tracks that are received, and by which transports.
@@ -142,6 +149,7 @@ impl Session {
             resume_seconds: 0,
             people: People::default(),
             transports: BTreeMap::new(),
+            ended: VecDeque::new(),
             producers: BTreeMap::new(),
             consumers: BTreeMap::new(),
             requests: 0,
@@ -179,7 +187,7 @@ impl Session {
 
     /// Returns all transports that lead to the session.
     pub fn transports(&self) -> impl Iterator<Item = TransportId> + '_ {
-        self.transports.keys().copied()
+        self.transports.keys().chain(&self.ended).copied()
     }
 
     /// Returns how many others are in the room, who are told what the user does.
@@ -217,6 +225,11 @@ impl Session {
                 "too many calls wait for their answers",
                 "Wait for some of them.",
             ));
+        }
+        if let Call::CloseTransport(transport) = &call
+            && self.ended.contains(transport)
+        {
+            return Asked::Done(json!({"id": transport.to_string()}));
         }
         match self.state {
             State::Joining => {
@@ -413,7 +426,9 @@ impl Session {
                 let consumers = self.forget_transport(*transport);
                 let news = consumers.into_iter().map(News::ConsumerClosed);
                 let news = news.chain([News::TransportClosed(*transport)]).collect();
-                SessionReaction { news, closed: Some(*transport), ..SessionReaction::default() }
+                self.ended.push_back(*transport);
+                let closed = if self.ended.len() > ENDED_MAX { self.ended.pop_front() } else { None };
+                SessionReaction { news, closed, ..SessionReaction::default() }
             }
             Event::Closing(reason) => self.over(Some(*reason)),
             Event::Left(_) => self.over(None),
@@ -438,6 +453,7 @@ impl Session {
             match self.call(call, dialect, reply_to.clone()) {
                 Asked::Core(demands) => reaction.demands.extend(demands),
                 Asked::Later => {}
+                Asked::Done(reply) => reaction.replies.push((reply_to, Ok(reply))),
                 Asked::Refused(refusal) => reaction.replies.push((reply_to, Err(refusal))),
             }
         }

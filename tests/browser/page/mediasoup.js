@@ -151,7 +151,7 @@
     if (camera) await lab.publish({ source: "camera", ...camera });
   };
 
-  const SIMULCAST = [4, 2, 1].map((scaleResolutionDownBy) => ({ scaleResolutionDownBy, maxBitrate: 2_000_000 / scaleResolutionDownBy }));
+  const SIMULCAST = [4, 2, 1].map((factor) => ({ scaleResolutionDownBy: factor, maxBitrate: 2_000_000 / factor }));
 
   lab.publish = async ({ source, rgb, hz, width, height, fps, grain, simulcast = false, codec }) => {
     const device_ = source === "microphone" ? lab.microphone({ hz }) : lab.camera({ rgb, width, height, fps, grain });
@@ -199,9 +199,6 @@
     for (const { device: device_ } of published.values()) device_.stop();
     published.clear();
   };
-
-  lab.transports = () => ({ sending, receiving });
-  lab.debug = () => [...producers];
 
   lab.ownId = () => published.get("camera")?.producer.id;
   lab.roomState = () => sending.connectionState;

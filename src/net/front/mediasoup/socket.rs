@@ -15,7 +15,6 @@ use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode
 use crate::core::grants::Grants;
 use crate::core::ids::ConnectionId;
 use crate::net::address_rates::host_of;
-use crate::net::clock;
 use crate::net::front::{Front, bearer, may_be_read, router, unauthorized};
 use crate::net::http::message::{Request, Response};
 use crate::net::mediasoup_sessions::Key;
@@ -48,8 +47,8 @@ impl Front {
                 (Some((entering, owner, found)), visitor.pass)
             }
             Dialect::Rooms => {
-                let pass = token.map(|token| self.config.gate.read(&token, clock::unix().as_secs()));
-                (None, pass.transpose().map_err(|denied| unauthorized(&denied, "docs/mediasoup.md"))?)
+                let pass = self.read_pass(token.as_deref());
+                (None, pass.map_err(|denied| unauthorized(&denied, "docs/mediasoup.md"))?)
             }
         };
         let response = web_socket::upgrade(request)?;
@@ -173,6 +172,7 @@ impl Front {
                 );
                 match (asked, session) {
                     (Asked::Core(demands), Some(session)) => self.mediasoup.ask(session, demands),
+                    (Asked::Done(reply), _) => self.answer_message(id, &message, Ok(&reply)),
                     (Asked::Refused(refusal), _) => self.answer_message(id, &message, Err(&refusal)),
                     _ => {}
                 }
