@@ -166,7 +166,8 @@ impl Channels {
         self.channels.get(id).map(|channel| shown(id, channel))
     }
 
-    /// Shows all channels that were made, or those of a type: those that joining has made have names that only their members know.
+    /// Shows all channels that were made, or those of a type. Those that joining has made have names that only their members
+    /// know.
     pub fn list(&self, kind: Option<&str>) -> Vec<Value> {
         let made = self.channels.iter().filter(|(_, channel)| channel.description.is_some());
         let all = made.map(|(id, channel)| shown(id, channel));
