@@ -297,8 +297,7 @@ impl Channels {
             let Some(channel) = self.channels.get_mut(id) else { continue };
             channel.handle_timeout(now);
             if looks && channel.asks_for_strangers() {
-                let members: Vec<String> =
-                    channel.members.keys().map(|user| user.as_str().to_owned()).collect();
+                let members = channel.known(now);
                 let is_member = |identity: &str| members.iter().any(|member| member == identity);
                 let are_there = id.room().is_some_and(|room| strangers(&room, &is_member));
                 channel.note_strangers(now, are_there);
