@@ -64,7 +64,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let index = KEYS.iter().position(|key| key.path() == path);
         let value = sources.variables.iter().find(|(other, _)| other == name).map(|(_, value)| value);
         if let Some((index, value)) = index.zip(value) {
-            loaded.set(index, &Raw::Text(value.clone()), Origin::Variable(name.to_owned()))?;
+            // Back ends name a LiveKit server by the scheme of its API, clients by that of its WebSocket.
+            let value = value.strip_prefix("http").map_or_else(|| value.clone(), |rest| format!("ws{rest}"));
+            loaded.set(index, &Raw::Text(value), Origin::Variable(name.to_owned()))?;
         }
     }
     for (name, value) in &sources.variables {

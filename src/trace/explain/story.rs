@@ -137,9 +137,7 @@ impl Story {
             Fact::Channels(person, news) => self.channels(at, index(person), *news),
             Fact::Speaks { dominant, .. } => self.floor_taken(at, dominant.as_ref().map(index)),
             Fact::Transport(person, news) => self.transport(at, index(person), *news)?,
-            Fact::Topology { mode, moving_to, reason, missing } => {
-                self.topology(at, *mode, *moving_to, *reason, missing);
-            }
+            Fact::Topology { .. } => self.topology(at, fact)?,
             Fact::Moved(person) => self.moved(at, index(person)),
             Fact::Redundancy(person, decision) => self.redundancy(at, index(person), *decision),
             Fact::Estimated { person, estimate, reason, .. } => {
