@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value, json};
-use strait::core::command::{Command, Moderation, Preference, Proof, Source};
+use strait::core::command::{Command, MeshCommand, Moderation, Preference, Proof, Source};
 use strait::core::data::DataPayload;
+use strait::core::mesh::MeshSignal;
 use strait::core::moderation::{Ban, Target};
 use strait::core::negotiation::answer::Naming;
 use strait::core::negotiation::offer::Offer;
@@ -36,9 +37,10 @@ pub fn signalling(data: &[u8]) {
 /// A message as a client would send it.
 fn write(message: &ClientMessage) -> String {
     let (kind, request, data) = match message {
-        ClientMessage::Join { request, room, name, auto_subscribe, token } => {
-            let mut data =
-                json!({"version": 1, "name": name, "autoSubscribe": auto_subscribe, "token": token});
+        ClientMessage::Join { request, room, name, auto_subscribe, token, can_mesh } => {
+            let mut data = json!({
+                "version": 1, "name": name, "autoSubscribe": auto_subscribe, "token": token, "mesh": can_mesh,
+            });
             if let Some(room) = room {
                 data["room"] = json!(room.as_str());
             }
@@ -71,6 +73,14 @@ fn write(message: &ClientMessage) -> String {
                 ",\"data\":{},\"payload\":{payload}}}}}",
                 data.strip_suffix('}').expect("an object")
             );
+        }
+        // So is what one client says to another.
+        ClientMessage::Command { command: Command::Mesh(MeshCommand::Signal { to, signal }), .. } => {
+            let (field, text) = match signal {
+                MeshSignal::Description(text) => ("description", text),
+                MeshSignal::Candidate(text) => ("candidate", text),
+            };
+            let _ = write!(out, ",\"data\":{{\"to\":\"{to}\",\"{field}\":{text}}}}}");
         }
         _ => {
             let _ = write!(out, ",\"data\":{data}}}");
@@ -137,7 +147,28 @@ fn write_command(command: &Command) -> (&'static str, Value) {
             ("report", json!({"participantId": about.to_string(), "reason": reason, "text": text}))
         }
         Command::Moderate(moderation) => moderation_text(moderation),
+        Command::Mesh(command) => mesh_text(command),
         Command::Leave => ("leave", json!({})),
+    }
+}
+
+fn mesh_text(command: &MeshCommand) -> (&'static str, Value) {
+    match command {
+        MeshCommand::Tracks(tracks) => {
+            let tracks = tracks
+                .iter()
+                .map(|track| json!({"id": track.id, "source": track.source.as_str(), "muted": track.muted}));
+            ("mesh-tracks", json!({"tracks": tracks.collect::<Vec<Value>>()}))
+        }
+        MeshCommand::Signal { .. } => ("mesh-signal", json!({})),
+        MeshCommand::Migrated(number) => ("migrated", json!({"migration": number})),
+        MeshCommand::MigrationFailed { migration, reason } => {
+            ("migration-failed", json!({"migration": migration, "reason": reason}))
+        }
+        MeshCommand::Failed { with, reason } => {
+            ("mesh-failed", json!({"with": with.to_string(), "reason": reason}))
+        }
+        MeshCommand::Load(percent) => ("mesh-load", json!({"percent": percent})),
     }
 }
 
@@ -175,7 +206,12 @@ fn moderation_text(moderation: &Moderation) -> (&'static str, Value) {
         Moderation::Admit(id) => ("admit", json!({"participantId": id.to_string()})),
         Moderation::TurnAway(id) => ("turn-away", json!({"participantId": id.to_string()})),
         Moderation::End => ("end-call", json!({})),
-        Moderation::Subscribe { .. } | Moderation::Say { .. } => panic!("this protocol has no such message"),
+        Moderation::MuteSource(target, source) => {
+            ("mute-track", json!({"participantId": whom(target), "source": source.as_str()}))
+        }
+        Moderation::Subscribe { .. } | Moderation::Say { .. } | Moderation::ResetTopology(_) => {
+            panic!("this protocol has no such message")
+        }
         Moderation::UpdateProfile(..) => unreachable!("clients change their own profiles alone"),
     }
 }

@@ -24,6 +24,7 @@ mod pacing;
 mod publish;
 mod quality;
 mod redundancy;
+mod renewal;
 mod reports;
 mod sections;
 mod sharing;

@@ -235,6 +235,15 @@ impl Session {
         std::mem::take(&mut self.effects)
     }
 
+    /// Returns whether an offer is that of another peer connection than those before: it shows other certificates. Before the
+    /// first offer none is.
+    pub fn is_of_another(&self, offer: &Offer<'_>) -> bool {
+        let known = self.association.as_ref();
+        known.is_some_and(|known| {
+            offer.transport.fingerprints.iter().all(|one| !known.fingerprints.contains(one))
+        })
+    }
+
     /// Takes an offer, which [`answer`](Self::answer) answers. A refused offer changes nothing.
     pub fn accept_offer(
         &mut self,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use str0m::Rtc;
 use strait::core::command::Source::{Camera, Microphone};
 use strait::core::command::{Command, Lifeline, MeshCommand, Moderation};
 use strait::core::event::{Event, RefusalCode};
@@ -10,7 +11,7 @@ use strait::core::ids::ParticipantId;
 use strait::core::mesh::{MeshSignal, MeshTrack};
 use strait::core::moderation::{PermissionsChange, Target};
 use strait::core::room_options::RoomChange;
-use strait::core::topology::{ClientMode, MeshPolicy, Mode, Reason, Strategy, View};
+use strait::core::topology::{ClientMode, MeshPolicy, MeshSettings, Mode, Reason, Strategy, View};
 
 use crate::explaining::{assert_says, explained, trace_of};
 use crate::replaying::assert_replays;
@@ -350,4 +351,64 @@ fn explain_tells_when_a_call_moved_and_who_was_missing() {
     );
     assert_says(anna, "media goes through the server");
     assert_says(&explanation.participants[7], "joined; media goes straight");
+}
+
+/// Somebody makes another peer connection, as browsers do: with other keys and ports.
+fn another_connection(world: &mut World, person: usize) {
+    let fresh = Rtc::builder().set_rtp_mode(true).build(world.now);
+    world.replace_endpoint(person, fresh);
+}
+
+#[test]
+fn a_call_goes_to_the_server_and_back_and_again_by_new_peer_connections() {
+    let world = World::with(|settings| {
+        settings.mesh = MeshSettings { policy: MeshPolicy::Auto, up: 3, down: 2, ..MeshSettings::default() };
+    });
+    let mut world = in_world(world, 3);
+    for round in 0..3 {
+        assert_eq!(where_is(&world, 0), (Mode::P2p, Some(Mode::Sfu)), "round {round}");
+        for person in 0..3 {
+            if round > 0 {
+                another_connection(&mut world, person);
+            }
+            world.publish(person, 2, &[Microphone]);
+        }
+        world.until("everybody hears the others on the server", |world| {
+            (0..3).for_each(|person| world.send(person, Microphone, false));
+            (0..3).all(|person| {
+                let others = (0..3).filter(|other| *other != person);
+                let tracks: Vec<_> = others.map(|other| world.clients[other].track(Microphone)).collect();
+                tracks.into_iter().all(|track| !world.clients[person].received_of(track).is_empty())
+            })
+        });
+        (0..3).for_each(|person| moves(&mut world, person));
+        assert_eq!(where_is(&world, 0), (Mode::Sfu, None));
+        world.run(Duration::from_secs(6));
+        assert_eq!(world.operate(Moderation::ResetTopology(Some(Mode::P2p))), Ok(()));
+        all_move(&mut world, 0..3);
+        assert_eq!(where_is(&world, 2), (Mode::P2p, None));
+        // Two say goodbye to the server's transport; of the third nothing is heard any more.
+        world.clients[0].rtc.disconnect();
+        world.clients[2].unplugged = true;
+        world.run(Duration::from_secs(40));
+        let snapshot = world.sfu.snapshot(world.now);
+        assert_eq!(snapshot.rooms[0].participants.len(), 3, "nobody has left for that");
+        world.clients[2].unplugged = false;
+        assert_eq!(world.operate(Moderation::ResetTopology(None)), Ok(()));
+    }
+}
+
+#[test]
+fn who_is_in_a_mesh_and_loses_signalling_has_as_long_to_come_back_as_in_any_call() {
+    let mut world = mesh_of(2);
+    let to = id(&world, 1);
+    let signal = MeshSignal::Candidate("null".into());
+    world.command(0, Command::Mesh(MeshCommand::Signal { to, signal }));
+    world.break_signalling(0);
+    world.break_signalling(1);
+    world.run(Duration::from_secs(20));
+    let snapshot = world.sfu.snapshot(world.now);
+    assert_eq!(snapshot.rooms[0].participants.len(), 1, "who has spoken to nobody is given up");
+    world.resume(0, None);
+    assert_eq!(where_is(&world, 0), (Mode::P2p, None));
 }

@@ -342,6 +342,18 @@ impl World {
         self.join_with(room, name, rtc)
     }
 
+    /// Somebody throws their endpoint away and takes another one, at another port.
+    pub fn replace_endpoint(&mut self, person: usize, mut rtc: Rtc) {
+        let client = &mut self.clients[person];
+        client.address.set_port(client.address.port() + 1);
+        client.own = client.address;
+        rtc.add_local_candidate(Candidate::host(client.address, "udp").expect("a candidate"));
+        client.rtc = rtc;
+        (client.slots, client.sending, client.publications) = (Vec::new(), Vec::new(), Vec::new());
+        client.received.clear();
+        (client.pending, client.hung_up, client.deadline) = (None, false, self.now);
+    }
+
     /// Lets somebody join a room with a given endpoint.
     pub fn join_with(&mut self, room: &str, name: &str, mut rtc: Rtc) -> usize {
         let index = self.clients.len();

@@ -12,6 +12,7 @@ mod guarded;
 mod guarding;
 mod interop;
 mod livekit;
+mod mesh;
 mod metrics;
 mod one_port;
 #[path = "../binary/program.rs"]

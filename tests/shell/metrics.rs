@@ -16,9 +16,9 @@ use crate::support::{PATIENCE, Server, close_code, config};
 
 /// A page, parsed: values by name and labels as they stand, and what each name was declared as.
 #[derive(Debug, Clone)]
-struct Metrics {
-    values: BTreeMap<String, f64>,
-    types: BTreeMap<String, String>,
+pub struct Metrics {
+    pub values: BTreeMap<String, f64>,
+    pub types: BTreeMap<String, String>,
 }
 
 impl Metrics {
@@ -37,7 +37,7 @@ impl Metrics {
         Self { values, types }
     }
 
-    fn read(server: &Server) -> Self {
+    pub fn read(server: &Server) -> Self {
         let page = server.get("/metrics");
         assert_eq!(page.status, 200, "{}", page.text());
         assert_eq!(page.field("content-type"), "text/plain; version=0.0.4; charset=utf-8");

@@ -40,6 +40,7 @@ impl Room {
         }
         let done = match command {
             Command::Offer { sdp, publications } => {
+                self.renew_for_offer(now, from, &sdp, outbox);
                 match self.transports_of(from).first() {
                     Some(&transport) => self.negotiate(now, transport, request, &sdp, &publications, outbox),
                     None => outbox.event(from, Event::Refused(request, no_transport())),

@@ -216,10 +216,13 @@ impl Room {
     }
 
     fn review_media_of(&mut self, owner: ParticipantKey, outbox: &mut Outbox) {
+        // Of those whose media goes straight nothing is expected.
+        let is_expected = !self.stays_without_transport(owner);
         let participant = &mut self.participants[owner.0];
         let transports = participant.transports.iter().map(|key| &self.transports[key.0]);
         let mut expected = transports.filter(|transport| transport.answered_at.is_some()).peekable();
-        let is_lost = expected.peek().is_some() && expected.all(|transport| transport.is_silent);
+        let is_lost =
+            is_expected && expected.peek().is_some() && expected.all(|transport| transport.is_silent);
         if std::mem::replace(&mut participant.media_lost, is_lost) == is_lost {
             return;
         }
@@ -349,10 +352,19 @@ impl Room {
             }
         };
         match owner {
-            Some(owner) if self.participants[owner.0].transports.len() == 1 => {
+            Some(owner) if self.participants[owner.0].transports.len() > 1 => {
+                self.remove_transport(now, key, outbox);
+            }
+            // Whoever may be somebody in the middle does not stay.
+            Some(owner)
+                if reason != LeaveReason::FingerprintMismatch && self.stays_without_transport(owner) =>
+            {
+                self.renew_transport(now, owner, key, outbox);
+            }
+            Some(owner) => {
                 self.expel(now, owner, reason, outbox);
             }
-            _ => self.remove_transport(now, key, outbox),
+            None => self.remove_transport(now, key, outbox),
         }
     }
 }

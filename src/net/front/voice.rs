@@ -124,13 +124,13 @@ impl Front {
         sfu: &Sfu,
     ) -> Response {
         let answered = match asked {
-            VoiceRequest::List => {
+            VoiceRequest::List => self.may_look(request).map(|()| {
                 let kind = request.parameters("type").next();
-                Ok(Response::json(200, &json!({"channels": self.voice.list(kind.as_deref())})))
-            }
-            VoiceRequest::Show(id) => {
-                Ok(self.voice.show(&id).map_or_else(not_found, |shown| Response::json(200, &shown)))
-            }
+                Response::json(200, &json!({"channels": self.voice.list(kind.as_deref())}))
+            }),
+            VoiceRequest::Show(id) => self
+                .may_look(request)
+                .map(|()| self.voice.show(&id).map_or_else(not_found, |shown| Response::json(200, &shown))),
             VoiceRequest::Make(id) => self.make_channel(request, id),
             VoiceRequest::End(id) => self
                 .may_manage(request, &id)
@@ -251,6 +251,16 @@ impl Front {
             return Err(refused(403, "the token is somebody else's"));
         }
         Ok(grants)
+    }
+
+    /// Checks that whoever asks may see which channels there are: everybody whom any token lets in.
+    fn may_look(&self, request: &Request) -> Result<(), Response> {
+        let gate = &self.config.gate;
+        let token = super::bearer(request);
+        let unix = clock::unix().as_secs();
+        let is_ours = token
+            .is_some_and(|token| gate.read(&token, unix).is_ok() || gate.authority(&token, unix).is_ok());
+        if gate.mode == AuthMode::Open || is_ours { Ok(()) } else { Err(refused(401, "this needs a token")) }
     }
 
     /// Checks that whoever asks may make and end a channel.

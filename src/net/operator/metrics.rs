@@ -150,6 +150,7 @@ fn add_migrations(page: &mut Page, migrations: &Migrations) {
     for to in Mode::ALL {
         ended.insert((to, Outcome::Succeeded, Reason::Size), 0);
         ended.insert((to, Outcome::Failed, Reason::Timeout), 0);
+        ended.insert((to, Outcome::Cancelled, Reason::Size), 0);
     }
     ended.extend(&migrations.ended);
     let ended = ended.into_iter().map(|((to, outcome, reason), count)| {

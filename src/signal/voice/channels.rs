@@ -166,9 +166,10 @@ impl Channels {
         self.channels.get(id).map(|channel| shown(id, channel))
     }
 
-    /// Shows all channels, or those of a type.
+    /// Shows all channels that were made, or those of a type: those that joining has made have names that only their members know.
     pub fn list(&self, kind: Option<&str>) -> Vec<Value> {
-        let all = self.channels.iter().map(|(id, channel)| shown(id, channel));
+        let made = self.channels.iter().filter(|(_, channel)| channel.description.is_some());
+        let all = made.map(|(id, channel)| shown(id, channel));
         all.filter(|channel| kind.is_none_or(|kind| channel["type"] == kind)).collect()
     }
 

@@ -1,1 +1,241 @@
 //! Voice channels, as stories of their members.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::*;
+use crate::core::grants::Grants;
+use crate::core::ids::ConnectionId;
+use crate::core::topology::{MeshPolicy, MeshSettings, Outcome, Reason, Strategy};
+
+/// A server with one channel of interest, whose members have the WebSockets of their numbers.
+struct World {
+    channels: Channels,
+    now: Instant,
+}
+
+fn five() -> ChannelId {
+    ChannelId::named("5").expect("an id")
+}
+
+fn user(number: u64) -> UserId {
+    UserId::of(&json!(number)).expect("an id")
+}
+
+impl World {
+    fn new() -> Self {
+        let mesh =
+            MeshSettings { policy: MeshPolicy::Auto, strategy: Strategy::Hard, ..MeshSettings::default() };
+        let settings = Settings { mesh, channels_max: 3, members_max: 12, ..Settings::default() };
+        Self { channels: Channels::new(settings), now: Instant::now() }
+    }
+
+    /// So many are in the channel, each by a WebSocket.
+    fn of(people: u64) -> Self {
+        let mut world = Self::new();
+        for number in 1..=people {
+            assert!(matches!(world.ask(number), Some(JoinReply::Joined { .. })), "{number}");
+            assert!(world.come(number));
+        }
+        world.told();
+        world
+    }
+
+    fn ask(&mut self, number: u64) -> Option<JoinReply> {
+        self.channels.join(self.now, &five(), &user(number), (Grants::OPEN, true))
+    }
+
+    fn come(&mut self, number: u64) -> bool {
+        self.channels.attach(self.now, &five(), &user(number), ConnectionId(number))
+    }
+
+    fn say(&mut self, number: u64, text: &str) -> Result<(), String> {
+        self.channels.take(self.now, ConnectionId(number), &parse(text)?)
+    }
+
+    fn acknowledge(&mut self, number: u64) {
+        let text =
+            format!(r#"{{"type":"voice:mode-change-ack","payload":{{"channel_id":5,"user_id":{number}}}}}"#);
+        self.say(number, &text).expect("taken");
+    }
+
+    fn pass(&mut self, seconds: u64, strangers: bool) {
+        let end = self.now + Duration::from_secs(seconds);
+        while let Some(at) = self.channels.deadline().filter(|at| *at <= end) {
+            self.now = at.max(self.now);
+            self.channels.handle_timeout(self.now, |_, _| strangers);
+        }
+        self.now = end;
+    }
+
+    fn told(&mut self) -> Vec<(u64, Told)> {
+        self.channels.take_told().into_iter().map(|(connection, told)| (connection.0, told)).collect()
+    }
+
+    /// Who was told to go by which way since the last look.
+    fn modes(&mut self) -> Vec<(u64, Mode)> {
+        let modes = self.told().into_iter().filter_map(|(to, told)| match told {
+            Told::Mode(_, _, mode) => Some((to, mode)),
+            _ => None,
+        });
+        modes.collect()
+    }
+}
+
+#[test]
+fn the_eighth_goes_to_the_server_at_once_and_the_others_are_told() {
+    let mut world = World::of(7);
+    assert_eq!(world.ask(8), Some(JoinReply::Joined { mode: Mode::Sfu, count: 8 }));
+    let told = world.modes();
+    assert_eq!(told, (1..=7).map(|number| (number, Mode::Sfu)).collect::<Vec<_>>());
+    assert_eq!(world.ask(9), Some(JoinReply::Queued), "while they move others wait");
+    assert_eq!(world.ask(9), Some(JoinReply::Queued), "and once only");
+    assert!(world.come(9));
+    (1..=7).for_each(|number| world.acknowledge(number));
+    let ready = world.told();
+    assert!(ready.contains(&(9, Told::Ready(five(), user(9)))), "and are told when they are in: {ready:?}");
+    assert_eq!(world.channels.standing(&five(), &user(9)), Some((Mode::Sfu, 9)));
+    assert_eq!(world.channels.migrations().ended[&(Mode::Sfu, Outcome::Succeeded, Reason::Size)], 1);
+}
+
+#[test]
+fn at_five_they_go_straight_again_and_at_none_the_channel_is_forgotten() {
+    let mut world = World::of(7);
+    world.ask(8);
+    (1..=7).for_each(|number| world.acknowledge(number));
+    world.pass(10, false);
+    world.told();
+    for number in [8, 7] {
+        assert_eq!(world.channels.leave(world.now, &five(), &user(number)), Some(number as usize - 1));
+    }
+    assert_eq!(world.modes(), [], "six stay");
+    world.channels.leave(world.now, &five(), &user(6));
+    assert_eq!(world.modes(), (1..=5).map(|number| (number, Mode::P2p)).collect::<Vec<_>>());
+    assert_eq!(world.channels.leave(world.now, &five(), &user(77)), Some(5), "who was not in leaves nothing");
+    for number in 1..=5 {
+        world.channels.lost(world.now, ConnectionId(number));
+    }
+    assert_eq!(world.channels.leave(world.now, &five(), &user(1)), None);
+    world.pass(2, false);
+    assert_eq!(world.channels.deadline(), None);
+}
+
+#[test]
+fn who_does_not_acknowledge_is_told_again_and_nobody_else() {
+    let mut world = World::of(7);
+    world.ask(8);
+    (1..=6).for_each(|number| world.acknowledge(number));
+    world.told();
+    world.pass(3, false);
+    assert_eq!(world.modes(), [(7, Mode::Sfu)]);
+}
+
+#[test]
+fn where_the_server_fails_all_are_told_to_go_straight() {
+    let mut world = World::of(7);
+    world.ask(8);
+    assert!(world.come(8));
+    (1..=7).for_each(|number| world.acknowledge(number));
+    world.told();
+    assert!(world.channels.server_failed(world.now, &five()));
+    assert_eq!(world.modes(), (1..=8).map(|number| (number, Mode::P2p)).collect::<Vec<_>>());
+    let shown = world.channels.show(&five()).expect("the channel");
+    assert_eq!(shown["state"]["sfu_server_active"], false);
+    assert_eq!(shown["state"]["current_mode"], "p2p");
+    assert_eq!(shown["state"]["sfu_room_name"], "channel_5");
+    assert!(!world.channels.server_failed(world.now, &ChannelId::named("6").expect("an id")));
+}
+
+#[test]
+fn signals_go_unchanged_to_the_one_who_is_named_and_to_nobody_else() {
+    let mut world = World::of(3);
+    let payload = r#"{"to_user_id":2,"user_id":1,"sdp":"v=0\r\n","n":1.50}"#;
+    world.say(1, &format!(r#"{{"type":"voice:offer","payload":{payload}}}"#)).expect("taken");
+    let told = world.told();
+    assert_eq!(told, [(2, Told::Text(format!(r#"{{"type":"voice:offer","payload":{payload}}}"#)))]);
+    let text = format!(r#"{{"type":"voice:ice-candidate","payload":{}}}"#, json!(payload));
+    world.say(1, &text).expect("a text with JSON is as good");
+    assert_eq!(world.told(), [(2, Told::Text(text))]);
+    for (wrong, code) in [
+        (r#"{"type":"voice:offer","payload":{"to_user_id":9}}"#, "unknown-recipient"),
+        (r#"{"type":"voice:offer","payload":{"to_user_id":1}}"#, "unknown-recipient"),
+        (r#"{"type":"voice:offer","payload":{"to_user_id":2,"user_id":3}}"#, "not-permitted"),
+        (r#"{"type":"voice:mute","payload":{"channel_id":6,"muted":true}}"#, "unknown-channel"),
+        (r#"{"type":"voice:sing","payload":{}}"#, "unknown-type"),
+        (r#"{"type":"voice:mute","payload":"nonsense"}"#, "bad-message"),
+        (r#"{"type":"voice:mute","payload":[]}"#, "bad-message"),
+        ("{", "bad-message"),
+    ] {
+        let answer = world.say(1, wrong).expect_err(wrong);
+        assert!(answer.contains(code), "{wrong}: {answer}");
+    }
+    let stranger = world.say(77, r#"{"type":"voice:mute","payload":{}}"#).expect_err("a stranger");
+    assert!(stranger.contains("not-joined"));
+    assert!(world.told().is_empty());
+}
+
+#[test]
+fn mute_and_video_are_told_to_the_others_and_to_those_who_come_later() {
+    let mut world = World::of(2);
+    let muted = r#"{"type":"voice:mute","payload":{"channel_id":5,"user_id":1,"muted":true}}"#;
+    world.say(1, muted).expect("taken");
+    assert_eq!(world.told(), [(2, Told::Text(muted.to_owned()))]);
+    world.say(1, r#"{"type":"voice:video-toggle","payload":{"enabled":true}}"#).expect("taken");
+    world.told();
+    world.ask(3);
+    world.come(3);
+    let told = world.told();
+    let [(3, Told::Text(participants)), (1, Told::Text(joined)), (2, _)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert!(
+        participants.contains(r#"{"is_muted":true,"is_video_enabled":true,"user_id":1}"#),
+        "{participants}"
+    );
+    assert_eq!(joined, r#"{"payload":{"channel_id":5,"user_id":3},"type":"voice:join"}"#);
+    world.channels.lost(world.now, ConnectionId(3));
+    assert_eq!(world.told().len(), 2, "and the others hear that they have gone");
+}
+
+#[test]
+fn whoever_is_in_the_room_and_not_in_the_channel_needs_the_server() {
+    let mut world = World::of(2);
+    world.channels.watch(world.now);
+    world.pass(1, true);
+    assert_eq!(world.modes(), [(1, Mode::Sfu), (2, Mode::Sfu)]);
+    (1..=2).for_each(|number| world.acknowledge(number));
+    world.pass(30, true);
+    assert_eq!(world.modes(), []);
+    world.pass(10, false);
+    assert_eq!(world.modes()[..2], [(1, Mode::P2p), (2, Mode::P2p)], "back when they have gone");
+}
+
+#[test]
+fn who_comes_by_no_web_socket_is_let_go_after_a_minute() {
+    let mut world = World::new();
+    world.ask(1);
+    world.ask(1);
+    world.channels.watch(world.now);
+    assert!(world.channels.has(&five(), &user(1)));
+    world.pass(62, false);
+    assert!(!world.channels.has(&five(), &user(1)));
+}
+
+#[test]
+fn channels_are_made_listed_by_type_and_ended() {
+    let mut world = World::of(1);
+    assert!(world.channels.make(&five(), json!({"name": "Lobby", "type": "voice"})));
+    assert!(world.channels.make(&ChannelId::named("6").expect("an id"), json!({"type": "stage"})));
+    assert_eq!(world.channels.list(None).len(), 2);
+    let voice = world.channels.list(Some("voice"));
+    assert_eq!((voice.len(), &voice[0]["name"], &voice[0]["id"]), (1, &json!("Lobby"), &json!(5)));
+    assert!(world.channels.end(world.now, &five()) && !world.channels.end(world.now, &five()));
+    let [(1, Told::Text(text))] = &world.told()[..] else { panic!("its member is told") };
+    assert!(text.contains("voice:channel-deleted"));
+    assert!(
+        ChannelId::named("a/b").is_none()
+            && ChannelId::named("").is_none()
+            && UserId::of(&json!(-1)).is_none()
+    );
+}
