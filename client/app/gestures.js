@@ -51,7 +51,7 @@ export function chooseReaction(room, anchor, onError) {
   for (const reaction of REACTIONS) {
     const button = make('button', { type: 'button', role: 'menuitem', 'data-testid': 'reaction' }, reaction);
     button.addEventListener('click', () => {
-      choice.remove();
+      // What has no focus any more is gone.
       anchor.focus();
       react(room, reaction).catch((error) => onError(StraitError.from(error)));
     });
@@ -60,12 +60,12 @@ export function chooseReaction(room, anchor, onError) {
   choice.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape') return;
     event.stopPropagation();
-    choice.remove();
     anchor.focus();
   });
   choice.addEventListener('focusout', ({ relatedTarget }) => {
-    if (relatedTarget instanceof Node && (choice.contains(relatedTarget) || relatedTarget === anchor)) return;
-    choice.remove();
+    if (relatedTarget instanceof Node && choice.contains(relatedTarget)) return;
+    // The button itself closes it, too, when it is pressed.
+    setTimeout(() => choice.remove());
   });
   anchor.after(choice);
   choice.querySelector('button')?.focus();

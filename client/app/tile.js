@@ -39,7 +39,7 @@ export class Tile {
     this.#mutedIcon.append(icon('microphone-off'));
     this.#levelBar = make('i');
     this.#level = make('div', { class: 'level', 'aria-hidden': 'true' }, this.#levelBar);
-    this.#hand = make('div', { class: 'hand', role: 'img', hidden: '', 'data-testid': 'tile-hand' }, '✋');
+    this.#hand = make('div', { class: 'hand', role: 'img', hidden: '', 'data-testid': 'tile-hand' }, icon('hand'));
     this.#badge = make('div', { class: 'tile-badge', hidden: '', 'data-testid': 'tile-badge' });
     this.#quality = make('div', { class: 'quality', hidden: '', 'data-testid': 'tile-quality' });
     this.element = make(

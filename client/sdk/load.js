@@ -6,7 +6,7 @@
 const LOOK_EVERY = 5000;
 /** What differs by less is not told again, percent. */
 const STEP = 5;
-/** A picture that is made smaller for want of processor or bandwidth: there is none left. */
+/** A picture that is made smaller for want of processor: there is none left. */
 const FULL = 100;
 
 export class LoadReporter {
@@ -15,6 +15,8 @@ export class LoadReporter {
   /** Bytes sent on each connection, when it was looked at last. @type {Map<string, number>} */
   #sent = new Map();
   #told = 0;
+  /** At the look before. */
+  #before = 0;
 
   /** @param {(percent: number) => void} tell */
   constructor(tell) {
@@ -32,7 +34,10 @@ export class LoadReporter {
     const isFirst = this.#lookedAt === -Infinity;
     this.#lookedAt = now;
     const all = await Promise.all([...peers].map(([id, peer]) => this.#of(id, peer, isFirst ? Infinity : elapsed)));
-    const percent = Math.min(FULL, Math.round(Math.max(0, ...all)));
+    const busy = Math.min(FULL, Math.round(Math.max(0, ...all)));
+    // What is busy for a moment, such as at the beginning, is not.
+    const percent = Math.min(busy, this.#before);
+    this.#before = busy;
     if (Math.abs(percent - this.#told) < STEP) return;
     this.#told = percent;
     this.#tell(percent);
@@ -43,8 +48,7 @@ export class LoadReporter {
     const report = /** @type {Map<string, any>} */ (/** @type {unknown} */ (await peer.getStats()));
     let percent = 0;
     for (const entry of report.values()) {
-      const isShort = entry.qualityLimitationReason === 'cpu' || entry.qualityLimitationReason === 'bandwidth';
-      if (entry.type === 'outbound-rtp' && isShort) percent = FULL;
+      if (entry.type === 'outbound-rtp' && entry.qualityLimitationReason === 'cpu') percent = FULL;
       if (entry.type !== 'candidate-pair' || !entry.nominated || !entry.availableOutgoingBitrate) continue;
       const bits = 8 * (entry.bytesSent - (this.#sent.get(id) ?? 0));
       this.#sent.set(id, entry.bytesSent);

@@ -41,7 +41,7 @@ export class MeshManager {
   #environment;
   #codecs;
   #host;
-  /** @type {Map<string, {peer: MeshPeer, timer: unknown}>} */
+  /** @type {Map<string, {peer: MeshPeer, timer: unknown, hasConnected: boolean}>} */
   #peers = new Map();
   #isOpen = false;
   #connectLimit = CONNECT_LIMIT;
@@ -189,11 +189,13 @@ export class MeshManager {
   }
 
   /**
+   * Where somebody's track arrives; nothing does before the two have been connected once.
    * @param {string} participantId
    * @param {Source} source
    */
   receiver(participantId, source) {
-    return this.#peers.get(participantId)?.peer.receiver(source) ?? null;
+    const entry = this.#peers.get(participantId);
+    return entry?.hasConnected ? entry.peer.receiver(source) : null;
   }
 
   /** @param {string} participantId */
@@ -230,7 +232,7 @@ export class MeshManager {
         onState: (state) => this.#onState(participantId, state),
       },
     );
-    this.#peers.set(participantId, { peer, timer: null });
+    this.#peers.set(participantId, { peer, timer: null, hasConnected: false });
     this.#await(participantId);
     this.#share();
     return peer;
@@ -260,6 +262,8 @@ export class MeshManager {
     if (state === 'connected') {
       this.#environment.clearTimeout(entry.timer);
       entry.timer = null;
+      entry.hasConnected = true;
+      this.#host.onSections(participantId);
     } else if (state !== 'closed' && entry.timer === null) this.#await(participantId);
     this.#host.onState();
   }

@@ -175,11 +175,14 @@ export class ModeController {
       migration,
       watch: new PathWatch(this.#environment, to, deadlineMs),
       timer: null,
-      deadline: this.#environment.setTimeout(() => this.#fail(move, 'timeout'), deadlineMs),
+      deadline: null,
       goodSince: null,
       phase: 'building',
     };
     this.#move = move;
+    // A cut that has been made cannot be undone: it takes as long as it takes.
+    if (strategy !== 'hard')
+      move.deadline = this.#environment.setTimeout(() => this.#fail(move, 'timeout'), deadlineMs);
     // What is left of the last move has nothing to do with this one, except a way that was kept for it.
     if (this.#closing[to] !== null) this.#close(to);
     if (strategy === 'hard') {
@@ -190,14 +193,14 @@ export class ModeController {
       paths[from].slow(true);
       paths[to].slow(true);
     }
-    const kept = paths[to].isOpen;
     paths[to].hold(false);
     this.#open(to)
       .then(() => this.#lookLater(move))
       .catch((error) => {
         if (move !== this.#move) return;
-        // A connection that broke is no failure of the way: it is tried again when it is back.
-        if (StraitError.from(error).code !== 'connection-lost' || kept) this.#host.onError(StraitError.from(error));
+        const failure = StraitError.from(error);
+        // What was closed meanwhile has failed for a reason that is known already.
+        if (failure.code !== 'connection-lost') this.#host.onError(failure);
         this.#fail(move, 'client-failed');
       });
   }

@@ -119,9 +119,9 @@ export class Track extends Emitter {
 function exchange(element, track) {
   const stream = element.srcObject;
   if (!track || !(stream instanceof MediaStream) || typeof stream.removeTrack !== 'function') return false;
-  const before = stream.getTracks();
+  // Firefox goes on with a track that was taken out if another one is there already.
+  for (const old of stream.getTracks()) stream.removeTrack(old);
   stream.addTrack(track);
-  for (const old of before) stream.removeTrack(old);
   return true;
 }
 
