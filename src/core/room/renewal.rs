@@ -7,6 +7,7 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::Room;
+use crate::core::event::SlotCounts;
 use crate::core::ids::{ParticipantKey, TransportKey};
 use crate::core::negotiation::offer::Offer;
 use crate::core::outbox::Outbox;
@@ -31,7 +32,10 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         let candidates = self.transports[old.0].candidates.clone();
-        let rng = &mut self.participants[owner.0].rng;
+        let participant = &mut self.participants[owner.0];
+        // What they were asked for was for the old one.
+        participant.asked = SlotCounts { audio: 0, video: 0 };
+        let rng = &mut participant.rng;
         let session = Session::new(now, &self.tag, &self.settings.certificate, rng);
         let transport = Transport::new(now, self.settings.epoch, Some(owner), None, candidates, session);
         // Before the old one is removed, so that the two have different keys.

@@ -84,10 +84,18 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::Waiting(id) => news("waiting", WaitingRoomData { participant_id: Text(id), message: WAITING }),
         Event::Knocking(id, profile) => news("knocking", KnockingData::new(id, profile)),
         Event::KnockingOver(id) => news("knocking-over", ParticipantIdData::new(id)),
+        Event::Topology(_) | Event::MeshTracks(..) | Event::MeshSignal(..) => encode_of_mesh(event),
+        Event::Speakers(speakers) => news("speakers", SpeakersData::new(speakers)),
+    }
+}
+
+/// Returns the message for an event about media that goes straight; for any other one, an empty message.
+fn encode_of_mesh(event: &Event) -> String {
+    match event {
         Event::Topology(view) => news("topology", TopologyData::new(view)),
         Event::MeshTracks(id, tracks) => news("mesh-tracks", MeshTracksData::new(*id, tracks)),
         Event::MeshSignal(from, signal) => news("mesh-signal", MeshSignalData::new(*from, signal)),
-        Event::Speakers(speakers) => news("speakers", SpeakersData::new(speakers)),
+        _ => String::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -17,6 +17,8 @@ use crate::core::totals::Migrations;
 const CHANNEL_CHARS_MAX: usize = 56;
 /// Longest id of a user, characters.
 const USER_CHARS_MAX: usize = 64;
+/// How long the client of somebody who has left a channel may take to leave the server.
+const LEAVES_WITHIN: Duration = Duration::from_secs(30);
 /// Stands for all who are in the channel's room on the server and are not members of the channel.
 const STRANGERS: u64 = u64::MAX;
 
@@ -139,6 +141,8 @@ pub(super) struct Channel {
     pub members: BTreeMap<UserId, Member>,
     topology: Topology<u64>,
     waiting: VecDeque<Waiting>,
+    /// Those who have left lately, and when: their clients may still be leaving the server.
+    left: Vec<(UserId, Instant)>,
     /// The mode that all were told last.
     told: Mode,
     next_key: u64,
@@ -162,6 +166,7 @@ impl Channel {
             members: BTreeMap::new(),
             topology,
             waiting: VecDeque::new(),
+            left: Vec::new(),
             told,
             next_key: 0,
             members_max,
@@ -293,6 +298,7 @@ impl Channel {
         self.waiting.retain(|waiting| waiting.user != *user);
         let Some(member) = self.members.remove(user) else { return };
         self.topology.leave(now, member.key);
+        self.left.push((user.clone(), now));
         if self.members.is_empty() {
             self.topology.leave(now, STRANGERS);
         }
@@ -319,6 +325,13 @@ impl Channel {
     pub(super) fn reset(&mut self, now: Instant, mode: Option<Mode>) {
         self.topology.reset(now, mode);
         self.settle(now);
+    }
+
+    /// Returns the identities of those who are, or were lately, in the channel.
+    pub(super) fn known(&mut self, now: Instant) -> Vec<String> {
+        self.left.retain(|(_, at)| now < *at + LEAVES_WITHIN);
+        let users = self.members.keys().chain(self.left.iter().map(|(user, _)| user));
+        users.map(|user| user.as_str().to_owned()).collect()
     }
 
     /// Notes whether people are in the channel's room who are not members of the channel: they need the server.

@@ -166,7 +166,8 @@ impl Channels {
         self.channels.get(id).map(|channel| shown(id, channel))
     }
 
-    /// Shows all channels that were made, or those of a type: those that joining has made have names that only their members know.
+    /// Shows all channels that were made, or those of a type. Those that joining has made have names that only their members
+    /// know.
     pub fn list(&self, kind: Option<&str>) -> Vec<Value> {
         let made = self.channels.iter().filter(|(_, channel)| channel.description.is_some());
         let all = made.map(|(id, channel)| shown(id, channel));
@@ -296,8 +297,7 @@ impl Channels {
             let Some(channel) = self.channels.get_mut(id) else { continue };
             channel.handle_timeout(now);
             if looks && channel.asks_for_strangers() {
-                let members: Vec<String> =
-                    channel.members.keys().map(|user| user.as_str().to_owned()).collect();
+                let members = channel.known(now);
                 let is_member = |identity: &str| members.iter().any(|member| member == identity);
                 let are_there = id.room().is_some_and(|room| strangers(&room, &is_member));
                 channel.note_strangers(now, are_there);

@@ -136,9 +136,7 @@ impl Story {
             Fact::MediaBack(person) => self.media_back(at, index(person)),
             Fact::Channels(person, news) => self.channels(at, index(person), *news),
             Fact::Speaks { dominant, .. } => self.floor_taken(at, dominant.as_ref().map(index)),
-            Fact::Topology { mode, moving_to, reason, missing } => {
-                self.topology(at, *mode, *moving_to, *reason, missing);
-            }
+            Fact::Topology { .. } => self.topology(at, fact)?,
             Fact::Moved(person) => self.moved(at, index(person)),
             Fact::Redundancy(person, decision) => self.redundancy(at, index(person), *decision),
             Fact::Estimated { person, estimate, reason, .. } => {

@@ -4,7 +4,7 @@ use super::Story;
 use crate::core::topology::{Mode, Reason};
 use crate::trace::explain::model::Weight;
 use crate::trace::explain::time::Time;
-use crate::trace::facts::PersonNumber;
+use crate::trace::facts::{Fact, PersonNumber};
 
 /// Returns a mode as it follows "media goes".
 fn way(mode: Mode) -> &'static str {
@@ -39,17 +39,13 @@ fn because(reason: Reason) -> &'static str {
 }
 
 impl Story {
-    pub(super) fn topology(
-        &mut self,
-        at: Time,
-        mode: Mode,
-        moving_to: Option<Mode>,
-        reason: Reason,
-        missing: &[PersonNumber],
-    ) {
+    /// Takes where the call's media goes; nothing else.
+    pub(super) fn topology(&mut self, at: Time, fact: &Fact) -> Option<()> {
+        let Fact::Topology { mode, moving_to, reason, missing } = fact else { return None };
+        let (mode, moving_to) = (*mode, *moving_to);
         let before = self.mode.replace(mode);
         let since = std::mem::replace(&mut self.moving, moving_to.map(|_| at));
-        let why = because(reason);
+        let why = because(*reason);
         let (weight, text) = match (moving_to, since) {
             (Some(to), _) => (Weight::Notable, format!("the call begins to move {}, {why}", destination(to))),
             (None, Some(since)) if before == Some(mode) => {
@@ -70,6 +66,7 @@ impl Story {
                 self.tell(at, person, "topology", weight, text.clone());
             }
         }
+        Some(())
     }
 
     pub(super) fn moved(&mut self, at: Time, person: usize) {
