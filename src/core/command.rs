@@ -74,8 +74,8 @@ pub enum Layout {
     /// ([`ortc`](super::ortc)). Each section in which they receive is for one track alone, which they have asked for; they are
     /// told no slot maps.
     Parameters,
-    /// They offer what they publish, and receive on a transport of parameters, as in [`Parameters`](Self::Parameters). Sections of
-    /// their offers in which they would receive are inactive.
+    /// They offer what they publish, and receive on a transport of parameters, as in [`Parameters`](Self::Parameters). Sections
+    /// of their offers in which they would receive are inactive.
     Split,
 }
 

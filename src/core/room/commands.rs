@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Room;
-use crate::core::command::{Command, Moderation};
+use crate::core::command::{Command, Moderation, PublicationRequest};
 use crate::core::event::{Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::{ParticipantKey, RequestId};
 use crate::core::mutation::mutated;
@@ -41,15 +41,7 @@ impl Room {
         }
         let done = match command {
             Command::Offer { sdp, publications } => {
-                let makes_offers = self.participants[from.0].makes_offers();
-                if makes_offers {
-                    self.renew_for_offer(now, from, &sdp, outbox);
-                }
-                match self.transports_of(from).first().filter(|_| makes_offers) {
-                    Some(&transport) => self.negotiate(now, transport, request, &sdp, &publications, outbox),
-                    None => outbox.event(from, Event::Refused(request, no_transport())),
-                }
-                return;
+                return self.take_offer(now, (from, request), &sdp, &publications, outbox);
             }
             Command::ReserveTrack(label) => return self.reserve_track(from, request, label, outbox),
             Command::Leave => {
@@ -79,8 +71,7 @@ impl Room {
                 Ok(())
             }
             Command::LimitBandwidth(most) => {
-                self.participants[from.0].bandwidth_max = most;
-                self.steer_later(from);
+                self.limit_bandwidth(from, most);
                 Ok(())
             }
             Command::UpdateProfile(change) => self.change_profile(from, &change, false, outbox),
@@ -104,6 +95,31 @@ impl Room {
             Ok(()) => outbox.event(from, Event::Done(request)),
             Err(refusal) => outbox.event(from, Event::Refused(request, refusal)),
         }
+    }
+
+    /// Negotiates the transport with which a member has joined.
+    fn take_offer(
+        &mut self,
+        now: Instant,
+        (from, request): (ParticipantKey, Option<RequestId>),
+        sdp: &str,
+        publications: &[PublicationRequest],
+        outbox: &mut Outbox,
+    ) {
+        let makes_offers = self.participants[from.0].makes_offers();
+        if makes_offers {
+            self.renew_for_offer(now, from, sdp, outbox);
+        }
+        match self.transports_of(from).first().filter(|_| makes_offers) {
+            Some(&transport) => self.negotiate(now, transport, request, sdp, publications, outbox),
+            None => outbox.event(from, Event::Refused(request, no_transport())),
+        }
+    }
+
+    /// Shows a member no more than fits into so many bits per second; `None` for as much as their network carries.
+    fn limit_bandwidth(&mut self, of: ParticipantKey, most: Option<u64>) {
+        self.participants[of.0].bandwidth_max = most;
+        self.steer_later(of);
     }
 
     /// Checks that what somebody asks for is granted to them.

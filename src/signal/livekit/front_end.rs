@@ -13,12 +13,12 @@ use super::messages::{
 };
 use super::people::{People, disconnect_reason, participant_info, permission};
 use super::reaction::{
-    LiveKitReaction, ask, command, encoded, leave, letter_and_rest, request_id, response_to, say, update,
+    LiveKitReaction, ask, command, encoded, leave, letter_and_rest, request_id, response_to, say, trickled,
+    update,
 };
 use super::requirement::Requirement;
 use super::sections::OfferedSections;
 use super::subscriber::Subscriber;
-use super::subscribing::trickled;
 use super::tracks::OwnTracks;
 use super::trials::Trial;
 use super::welcome;

@@ -2,9 +2,10 @@
 
 use prost::Message as _;
 
+use super::super::whip::lines;
 use super::messages::{
     LeaveRequest, ParticipantInfo, ParticipantUpdate, RequestResponse, SignalResponse,
-    TrackUnpublishedResponse, numbers,
+    TrackUnpublishedResponse, TrickleRequest, numbers,
 };
 use super::trials::Trial;
 use crate::core::command::Command;
@@ -90,4 +91,17 @@ pub fn response_to(request_id: u32, reason: i32, message: &str) -> SignalRespons
 pub fn letter_and_rest(request: &RequestId) -> Option<(char, &str)> {
     let mut chars = request.0.chars();
     Some((chars.next()?, chars.as_str()))
+}
+
+/// Returns the messages that tell a client once more the addresses which stand in an answer: LiveKit's connection check counts
+/// those alone that come by themselves.
+pub fn trickled(answer: &str) -> Vec<Vec<u8>> {
+    let mid = lines(answer).find_map(|line| line.strip_prefix("a=mid:")).unwrap_or_default();
+    let message = |candidate: &str| {
+        let init = serde_json::json!({ "candidate": candidate, "sdpMid": mid, "sdpMLineIndex": 0 });
+        let trickle = TrickleRequest { candidate_init: init.to_string(), target: 0, is_final: false };
+        encoded(&SignalResponse { trickle: Some(trickle), ..SignalResponse::default() })
+    };
+    let attributes = lines(answer).filter_map(|line| line.strip_prefix("a="));
+    attributes.filter(|attribute| attribute.starts_with("candidate:")).map(message).collect()
 }

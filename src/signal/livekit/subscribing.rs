@@ -1,11 +1,9 @@
-//! What a LiveKit client receives, in both versions of the signalling: in version 1 the core gives tracks to the sections that the
-//! client has offered; in version 0 they are consumed one by one, on a connection for which we make the offers.
+//! What a LiveKit client receives by version 0 of the signalling: tracks that are consumed one by one, on a connection for which
+//! we make the offers.
 
-use super::super::whip::lines;
 use super::front_end::LiveKitFrontEnd;
 use super::messages::{
-    SessionDescription, SignalResponse, SubscriptionPermissionUpdate, SubscriptionResponse, TrickleRequest,
-    numbers,
+    SessionDescription, SignalResponse, SubscriptionPermissionUpdate, SubscriptionResponse, numbers,
 };
 use super::reaction::{LiveKitReaction, command, encoded, leave, request_id, say};
 use super::subscriber::Next;
@@ -148,17 +146,4 @@ fn permission_update(track: TrackId, owner: ParticipantId, allowed: bool) -> Sig
 fn cannot_receive(track: TrackId, why: i32) -> SignalResponse {
     let response = SubscriptionResponse { track_sid: track_sid(track), err: why };
     SignalResponse { subscription_response: Some(response), ..SignalResponse::default() }
-}
-
-/// Returns the messages that tell a client once more the addresses which stand in an answer: LiveKit's connection check counts
-/// those alone that come by themselves.
-pub(super) fn trickled(answer: &str) -> Vec<Vec<u8>> {
-    let mid = lines(answer).find_map(|line| line.strip_prefix("a=mid:")).unwrap_or_default();
-    let message = |candidate: &str| {
-        let init = serde_json::json!({ "candidate": candidate, "sdpMid": mid, "sdpMLineIndex": 0 });
-        let trickle = TrickleRequest { candidate_init: init.to_string(), target: 0, is_final: false };
-        encoded(&SignalResponse { trickle: Some(trickle), ..SignalResponse::default() })
-    };
-    let attributes = lines(answer).filter_map(|line| line.strip_prefix("a="));
-    attributes.filter(|attribute| attribute.starts_with("candidate:")).map(message).collect()
 }
