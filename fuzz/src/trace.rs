@@ -41,6 +41,7 @@ pub fn file(content: &[u8]) -> Vec<u8> {
         mesh: MeshSettings::default(),
         bandwidth: BandwidthSettings::default(),
         video_start_kbps: None,
+        mesh: MeshSettings::default(),
         empty_timeout: Duration::ZERO,
         resume_timeout: Duration::from_secs(6),
         media_timeout: Duration::from_secs(8),
