@@ -570,7 +570,10 @@ impl Session {
     fn forget_transport(&mut self, transport: TransportId) -> Vec<TrackId> {
         self.transports.remove(&transport);
         self.producers.retain(|_, of| *of != transport);
-        self.consumers.extract_if(.., |_, of| *of == transport).map(|(track, _)| track).collect()
+        let consumers = self.consumers.iter().filter(|(_, of)| **of == transport);
+        let consumers: Vec<TrackId> = consumers.map(|(track, _)| *track).collect();
+        self.consumers.retain(|_, of| *of != transport);
+        consumers
     }
 
     fn refused(&mut self, request: Option<&RequestId>, refusal: &Refusal) -> SessionReaction {

@@ -13,8 +13,7 @@ const EVERYWHERE = { host: "[::]" };
 const isAlone = (world) =>
   eventually("nobody is left behind", async () => {
     const rooms = await world.server.rooms();
-    const people = rooms.flatMap(({ participants }) => participants);
-    return people.length === 0 || rooms;
+    return rooms.every(({ participants }) => participants === 0) || rooms;
   });
 
 scenario("two people on mediasoup's client hear and see each other", async (world) => {

@@ -162,7 +162,7 @@ impl Front {
             self.say(id, text);
         }
         match told {
-            Some(Told::Enter(entering, message)) => self.enter(now, place, entering, message, sfu),
+            Some(Told::Enter(entering, message)) => self.enter(now, place, entering, &message, sfu),
             Some(Told::Call(call, message)) => {
                 let session = self.mediasoup.find_by_socket(id);
                 let held = session.and_then(|session| self.mediasoup.get(session));
@@ -198,7 +198,7 @@ impl Front {
     }
 
     /// Lets somebody into a room by their WebSocket: into the session that they have there, or a new one.
-    fn enter(&mut self, now: Instant, place: usize, entering: Entering, message: MessageRef, sfu: &Sfu) {
+    fn enter(&mut self, now: Instant, place: usize, entering: Entering, message: &MessageRef, sfu: &Sfu) {
         let Some(connection) = self.connections.at(place) else { return };
         let id = connection.id;
         if let Err(refusal) = self.try_to_enter(now, place, entering, message.clone(), sfu) {
@@ -206,7 +206,7 @@ impl Front {
                 let client = self.connections.at(place).map(|connection| connection.client);
                 client.into_iter().for_each(|client| self.log_wrong_token(now, client, "/mediasoup"));
             }
-            self.answer_message(id, &message, Err(&refusal));
+            self.answer_message(id, message, Err(&refusal));
         }
     }
 
