@@ -23,8 +23,8 @@ const CLOSE_AFTER = { sfu: 5000, p2p: 3000 };
  * @typedef {object} Path one of the two ways
  * @property {boolean} isOpen
  * @property {RTCPeerConnectionState} connectionState
- * @property {(options: {topology: Topology | null, isHeld: boolean}) => Promise<void>} open settled when it is set up; `isHeld`: it
- *   is to be there, and nothing is to be sent on it
+ * @property {(options: {topology: Topology | null, isHeld: boolean}) => Promise<void>} open settled when it is set up;
+ *   `isHeld`: it is to be there, and nothing is to be sent on it
  * @property {(isHeld: boolean) => void} hold
  * @property {(isSlow: boolean) => void} slow a move runs, and both ways share the network
  * @property {() => void} close
@@ -34,7 +34,8 @@ const CLOSE_AFTER = { sfu: 5000, p2p: 3000 };
  * @property {(type: string, data: object) => Promise<unknown>} request
  * @property {() => Iterable<Participant>} participants everybody else
  * @property {(participant: Participant, path: Mode) => boolean} isReached whether somebody's own way to here is up
- * @property {(path: Mode, options: {pictures: boolean}) => void} route has everything heard, and maybe seen, by this way, in one step
+ * @property {(path: Mode, options: {pictures: boolean}) => void} route has everything heard, and maybe seen, by this way, in
+ *   one step
  * @property {(path: Mode) => void} ended what came by this way alone is gone
  * @property {(isMoving: boolean) => void} alike both ways are there, and are to sound alike
  * @property {() => boolean} isQuiet whether nobody speaks

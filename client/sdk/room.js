@@ -3,7 +3,6 @@
 // publisher of one's own tracks and the playing of sound.
 
 import { AudioPlayer } from './audio-player.js';
-import { Emitter } from './emitter.js';
 import { Experience } from './experience.js';
 import { fromBase64, toBase64 } from './base64.js';
 import { bytesOf, tooLarge } from './data-channels.js';
@@ -13,6 +12,7 @@ import { LevelTracker } from './levels.js';
 import { LoadReporter } from './load.js';
 import { MeshManager } from './mesh-manager.js';
 import { ModeController } from './mode-controller.js';
+import { ModeratedRoom } from './moderated-room.js';
 import { Participant } from './participant.js';
 import { Publisher } from './publisher.js';
 import { Roster } from './roster.js';
@@ -69,8 +69,8 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @typedef {object} RoomEvents
  * @property {{state: RoomState, previous: RoomState, error: StraitError | null}} state
  * @property {{state: RTCPeerConnectionState}} media-state
- * @property {{topology: RoomTopology, previous: RoomTopology | null}} topology the call goes straight or through the server from now on,
- *   or begins to move
+ * @property {{topology: RoomTopology, previous: RoomTopology | null}} topology the call goes straight or through the server from
+ *   now on, or begins to move
  * @property {{participant: Participant}} participant-joined
  * @property {{participant: Participant, reason: string}} participant-left
  * @property {{participant: Participant}} participant-changed
@@ -98,8 +98,8 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {{error: StraitError}} error something failed that nobody was waiting for
  */
 
-/** @extends {Emitter<RoomEvents>} */
-export class Room extends Emitter {
+/** @extends {ModeratedRoom<RoomEvents>} */
+export class Room extends ModeratedRoom {
   #options;
   #environment;
   #session;
@@ -402,79 +402,6 @@ export class Room extends Emitter {
     return this.#videoLimit;
   }
 
-  /** Mutes somebody else's track, for moderators. Its owner may unmute it. @param {RemoteTrack} track */
-  async muteTrack({ serverId, participant: { participantId }, source }) {
-    await this.#session.request('mute-track', serverId !== null ? { trackId: serverId } : { participantId, source });
-  }
-
-  /**
-   * Ends somebody else's track, for moderators. Its owner may not publish that source again until they are allowed to. A track
-   * that goes straight is muted, because it is nothing to the server; `setPermissions` ends it as well.
-   * @param {RemoteTrack} track
-   */
-  async stopTrack(track) {
-    if (track.serverId !== null) await this.#session.request('stop-track', { trackId: track.serverId });
-    else await this.muteTrack(track);
-  }
-
-  /**
-   * Removes somebody and lets them in no more, for moderators.
-   * @param {Participant} participant
-   * @param {{address?: boolean, seconds?: number}} [options] `address`: everybody behind their address stays out as well;
-   *   `seconds`: for how long, left out: for as long as the room is there
-   */
-  async ban({ participantId }, { address, seconds } = {}) {
-    await this.#session.request('ban-participant', {
-      participantId,
-      ...(address !== undefined && { address }),
-      ...(seconds !== undefined && { seconds }),
-    });
-  }
-
-  /** Lets in again whoever was banned, for moderators. */
-  async liftBans() {
-    await this.#session.request('lift-bans');
-  }
-
-  /**
-   * Changes what somebody may do, for moderators: what is left out stays as it is.
-   * @param {Participant} participant
-   * @param {Partial<Omit<Permissions, 'hidden'>>} permissions
-   */
-  async setPermissions({ participantId }, permissions) {
-    await this.#session.request('set-permissions', { participantId, ...permissions });
-  }
-
-  /** Lets nobody in any more but moderators, or everybody again; for moderators. @param {boolean} locked */
-  async setLocked(locked) {
-    await this.#session.request('lock-room', { locked });
-  }
-
-  /** Has people wait until a moderator lets them in, or not; for moderators. @param {boolean} enabled */
-  async setWaitingRoom(enabled) {
-    await this.#session.request('set-waiting-room', { enabled });
-  }
-
-  /** Lets in somebody who waits, for moderators. @param {{participantId: string}} person of `knocking` */
-  async admit({ participantId }) {
-    await this.#session.request('admit', { participantId });
-  }
-
-  /** Turns away somebody who waits, for moderators. @param {{participantId: string}} person of `knocking` */
-  async turnAway({ participantId }) {
-    await this.#session.request('turn-away', { participantId });
-  }
-
-  /**
-   * Reports somebody to whoever runs the server.
-   * @param {Participant} participant
-   * @param {string} reason in a word or two
-   * @param {string} [text] more about it
-   */
-  async report({ participantId }, reason, text = '') {
-    await this.#session.request('report', { participantId, reason, text });
-  }
-
   /**
    * Changes one's own name, metadata or attributes; what is left out stays, and an empty text takes an attribute away.
    * @param {{name?: string, metadata?: string, attributes?: Record<string, string>}} change
@@ -490,16 +417,6 @@ export class Room extends Emitter {
       attributes: Object.fromEntries(attributes),
     });
     own.changed();
-  }
-
-  /** Removes somebody from the room, for moderators. @param {Participant} participant */
-  async remove(participant) {
-    await this.#session.request('remove-participant', { participantId: participant.participantId });
-  }
-
-  /** Ends the call for everybody, for moderators. */
-  async endCall() {
-    await this.#session.request('end-call');
   }
 
   /**
@@ -521,6 +438,11 @@ export class Room extends Emitter {
     if (length > SIGNALLED_BYTES_MAX) throw tooLarge(length, SIGNALLED_BYTES_MAX);
     const said = bytes ? { bytes: toBase64(bytes) } : { payload };
     await this.#session.request('data', { topic, ...said, ...(to && { to }), ...(lossy && { lossy }) });
+  }
+
+  /** @protected @override @param {string} type @param {object} [data] */
+  ask(type, data) {
+    return this.#session.request(type, data);
   }
 
   /** To be called from a click when `audioBlocked`. */

@@ -284,7 +284,11 @@ export class RemoteTrack extends Track {
     this.#control.prefer(trackId);
   }
 
-  /** Asks the server, if the track comes by it: what comes straight is left out here. @param {string} type @param {object} more */
+  /**
+   * Asks the server, if the track comes by it: what comes straight is left out here.
+   * @param {string} type
+   * @param {object} more
+   */
   async #ask(type, more = {}) {
     if (this.#serverId !== null) await this.#control.request(type, { trackId: this.#serverId, ...more });
   }

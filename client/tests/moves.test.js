@@ -138,7 +138,7 @@ test('sound that is not whole is not gone over to, and in time the move is given
   assert.equal(anna.room.mediaState, 'connected');
 });
 
-test('sound that is a little worse is gone over to when half of the time is over, and what is no worse than before at once', async () => {
+test('a little worse is good enough when half of the time is over, and no worse than before at once', async () => {
   const [anna, ben] = await two();
   await hall.moves('sfu');
   const worsen = (pc, share) => {
