@@ -254,6 +254,8 @@ pub enum Fact {
     Encodings(TrackNumber, Vec<String>),
     /// Somebody is sent more or fewer copies of their audio than before (RFC 2198).
     Redundancy(PersonNumber, RedundancyDecision),
+    /// A track's owner lets somebody receive it from now on, or does not.
+    Let(PersonNumber, TrackNumber, bool),
 }
 
 /// A fact with its time, as traces contain it.

@@ -71,15 +71,8 @@ impl Room {
             Command::Pause { track, paused } => self.pause(now, from, track, paused),
             Command::Pin { track, pinned } => self.pin(now, from, track, pinned),
             Command::Prefer(preferences) => self.prefer(now, from, &preferences),
-            Command::SetAudience(audience) => {
-                self.set_audience(now, from, audience, outbox);
-                Ok(())
-            }
-            Command::LimitBandwidth(most) => {
-                self.participants[from.0].bandwidth_max = most;
-                self.steer_later(from);
-                Ok(())
-            }
+            Command::SetAudience(audience) => self.set_audience(now, from, audience, outbox),
+            Command::LimitBandwidth(most) => self.limit_bandwidth(from, most),
             Command::UpdateProfile(change) => self.change_profile(from, &change, false, outbox),
             Command::Report { about, reason, text } => self.report(now, from, (about, reason, text), outbox),
             Command::Data { to, topic, payload, is_lossy } => {

@@ -480,6 +480,9 @@ fn an_older_client_is_offered_what_it_receives_and_offers_what_it_sends() {
 #[test]
 fn who_may_receive_a_clients_tracks_is_asked_of_the_core_by_identity_or_id() {
     let mut client = Client::in_a_room();
+    let own = TrackId(9);
+    client.announces("cid");
+    client.told(&Event::TrackReserved(None, own));
     let named = |sid: &str, identity: &str, all_tracks, tracks: &[TrackId]| TrackPermission {
         participant_sid: sid.into(),
         participant_identity: identity.into(),
@@ -492,12 +495,12 @@ fn who_may_receive_a_clients_tracks_is_asked_of_the_core_by_identity_or_id() {
     };
     let named = vec![
         named(&participant_sid(BEN), "", true, &[]),
-        named("", "cleo", false, &[CAMERA]),
+        named("", "cleo", false, &[own, CAMERA]),
         named("PA_nobody", "", true, &[]),
     ];
     let mut audience = Audience::default();
     audience.allow(Target::Identity("ben".into()), AllowedTracks::All);
-    audience.allow(Target::Identity("cleo".into()), AllowedTracks::These([CAMERA].into()));
+    audience.allow(Target::Identity("cleo".into()), AllowedTracks::These([own].into()));
     assert_eq!(says(&mut client, false, named), [Command::SetAudience(Some(Box::new(audience)))]);
     assert_eq!(says(&mut client, true, Vec::new()), [Command::SetAudience(None)]);
     let event = Event::SubscriptionPermission { track: CAMERA, owner: BEN, allowed: false };
