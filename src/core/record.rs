@@ -23,7 +23,7 @@ use super::settings::{BandwidthSettings, Settings, Sharing};
 use super::topology::MeshSettings;
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
-pub const RECORDS_VERSION: u16 = 10;
+pub const RECORDS_VERSION: u16 = 11;
 
 /// How many bytes of a sent media packet are kept: the fixed part of an RTP header (RFC 3550 §5.1).
 pub const MEDIA_HEAD_BYTES: usize = 12;

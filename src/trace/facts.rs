@@ -290,6 +290,8 @@ pub enum Fact {
     },
     /// Somebody's client has said that it has moved.
     Moved(PersonNumber),
+    /// A track's owner lets somebody receive it from now on, or does not.
+    Let(PersonNumber, TrackNumber, bool),
 }
 
 /// A fact with its time, as traces contain it.

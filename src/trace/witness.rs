@@ -361,6 +361,12 @@ impl<'s> Witness<'s> {
                     self.tell(&Fact::CannotReceive(number, track));
                 }
             }
+            Event::SubscriptionPermission { track, allowed, .. } => {
+                let track = self.tracks.get(track).map(|track| track.number);
+                if let (Some(number), Some(track)) = (self.number(to), track) {
+                    self.tell(&Fact::Let(number, track, *allowed));
+                }
+            }
             _ => {}
         }
     }

@@ -42,9 +42,9 @@ impl Room {
         of: ParticipantKey,
         audience: Option<Box<Audience>>,
         outbox: &mut Outbox,
-    ) {
+    ) -> Result<(), Refusal> {
         if self.participants[of.0].audience == audience {
-            return;
+            return Ok(());
         }
         let tracks = self.participants[of.0].publications.clone();
         let others = self.order.iter().copied().filter(|other| *other != of);
@@ -58,6 +58,7 @@ impl Room {
                 _ => {}
             }
         }
+        Ok(())
     }
 
     /// Takes a track from a member that they may not receive any more.

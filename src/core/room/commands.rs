@@ -66,14 +66,8 @@ impl Room {
             Command::Pause { track, paused } => self.pause(now, from, track, paused),
             Command::Pin { track, pinned } => self.pin(now, from, track, pinned),
             Command::Prefer(preferences) => self.prefer(now, from, &preferences),
-            Command::SetAudience(audience) => {
-                self.set_audience(now, from, audience, outbox);
-                Ok(())
-            }
-            Command::LimitBandwidth(most) => {
-                self.limit_bandwidth(from, most);
-                Ok(())
-            }
+            Command::SetAudience(audience) => self.set_audience(now, from, audience, outbox),
+            Command::LimitBandwidth(most) => self.limit_bandwidth(from, most),
             Command::UpdateProfile(change) => self.change_profile(from, &change, false, outbox),
             Command::Report { about, reason, text } => self.report(now, from, (about, reason, text), outbox),
             Command::Data { to, topic, payload, is_lossy } => {
@@ -114,12 +108,6 @@ impl Room {
             Some(&transport) => self.negotiate(now, transport, request, sdp, publications, outbox),
             None => outbox.event(from, Event::Refused(request, no_transport())),
         }
-    }
-
-    /// Shows a member no more than fits into so many bits per second; `None` for as much as their network carries.
-    fn limit_bandwidth(&mut self, of: ParticipantKey, most: Option<u64>) {
-        self.participants[of.0].bandwidth_max = most;
-        self.steer_later(of);
     }
 
     /// Checks that what somebody asks for is granted to them.

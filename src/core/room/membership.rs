@@ -129,7 +129,6 @@ impl Room {
         self.tell_of_waiting(key, outbox);
         self.order.push(key);
         self.announce(now, key, outbox);
-        self.review_audiences(key, outbox);
         // A room in which all are hidden is as empty as before.
         self.empty_since = if self.count(false) > 0 { None } else { self.empty_since.or(Some(now)) };
         self.set_expiry(key);
@@ -278,10 +277,11 @@ impl Room {
     }
 
     /// Tells the others, and people beside the members, of somebody who has just joined.
-    fn announce(&self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+    fn announce(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
         let newcomer = self.info(&self.participants[key.0]);
         self.tell_others_of(key, &Event::ParticipantJoined(newcomer), outbox);
         outbox.happenings.push(Happening::Joined(self.member(now, key)));
+        self.review_audiences(key, outbox);
     }
 
     /// Returns who a member is, for people beside the members.

@@ -8,6 +8,7 @@ use super::shedding::load_of;
 use super::{Owner, Room};
 use crate::core::bandwidth::estimator::Reason;
 use crate::core::command::{MediaKind, Priority, Source};
+use crate::core::event::Refusal;
 use crate::core::forward::hold::Hold;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
@@ -70,6 +71,13 @@ impl Room {
     /// Returns what the last input led to be decided of members' networks. Replays use it to explain.
     pub fn decisions(&self) -> &[Decision] {
         &self.steered.decisions
+    }
+
+    /// Lets a member be shown no more than fits into that many bits per second; with `None`, as much as their network carries.
+    pub(super) fn limit_bandwidth(&mut self, key: ParticipantKey, most: Option<u64>) -> Result<(), Refusal> {
+        self.participants[key.0].bandwidth_max = most;
+        self.steer_later(key);
+        Ok(())
     }
 
     /// Makes sure that it is decided again, at the end of this input, what a member's network lets them be shown.

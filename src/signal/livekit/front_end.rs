@@ -8,8 +8,8 @@ use prost::Message as _;
 
 use super::join::JoinAsked;
 use super::messages::{
-    JoinResponse, ParticipantInfo, Pong, SessionDescription, SignalRequest, SignalResponse,
-    SubscriptionResponse, TrackPublishedResponse, numbers,
+    ConnectionQualityInfo, JoinResponse, ParticipantInfo, Pong, SessionDescription, SignalRequest,
+    SignalResponse, SubscriptionResponse, TrackPublishedResponse, numbers,
 };
 use super::people::{People, disconnect_reason, participant_info, permission};
 use super::reaction::{
@@ -84,6 +84,10 @@ pub struct LiveKitFrontEnd {
     pub(super) changes: BTreeMap<u32, ProfileChange>,
     /// How loud those are who speak, from 0 to 1.
     pub(super) speaking: BTreeMap<ParticipantId, f32>,
+    /// How good everybody's call is.
+    pub(super) qualities: BTreeMap<ParticipantId, ConnectionQualityInfo>,
+    /// Whether the client has surely taken in who is there.
+    pub(super) is_settled: bool,
     /// Tracks of which nothing is sent for now.
     pub(super) paused: BTreeSet<TrackId>,
     /// Tracks that the client wants and that their owners do not let it receive, if it receives by parameters.
@@ -117,6 +121,8 @@ impl LiveKitFrontEnd {
             offering: None,
             changes: BTreeMap::new(),
             speaking: BTreeMap::new(),
+            qualities: BTreeMap::new(),
+            is_settled: false,
             paused: BTreeSet::new(),
             shut_out: BTreeSet::new(),
             pretends_to_speak: None,
@@ -195,7 +201,9 @@ impl LiveKitFrontEnd {
             return self.fault(now, refusals::binary_message());
         };
         if let Some(ping) = request.ping {
-            return say(&SignalResponse { pong: Some(ping), ..SignalResponse::default() });
+            let mut reaction = say(&SignalResponse { pong: Some(ping), ..SignalResponse::default() });
+            reaction.and(self.settle());
+            return reaction;
         }
         if let Some(ping) = request.ping_req {
             let pong = Pong { last_ping_timestamp: ping.timestamp, timestamp: ping.timestamp };

@@ -31,7 +31,10 @@ impl LiveKitFrontEnd {
         let is_me = |id: &ParticipantId| self.me.as_ref().is_some_and(|me| me.participant == *id);
         let changed = match event {
             Event::ParticipantJoined(info) => Some(self.people.join(info)),
-            Event::ParticipantLeft(id, reason) => self.people.leave(*id, *reason),
+            Event::ParticipantLeft(id, reason) => {
+                self.qualities.remove(id);
+                self.people.leave(*id, *reason)
+            }
             Event::TrackAdded(track) => {
                 self.people.change(track.participant, |person| person.tracks.push(track.clone()))
             }
@@ -108,8 +111,8 @@ impl LiveKitFrontEnd {
                     // LiveKit's scores go up to 5.
                     score: f32::from(quality.score) / 20.0,
                 };
-                let updates = ConnectionQualityUpdate { updates: vec![info] };
-                say(&SignalResponse { connection_quality: Some(updates), ..SignalResponse::default() })
+                self.qualities.insert(*id, info.clone());
+                tell_of_quality(vec![info])
             }
             _ => LiveKitReaction::default(),
         }
@@ -159,6 +162,29 @@ impl LiveKitFrontEnd {
         }
         let speakers_changed = Some(SpeakersChanged { speakers: changed });
         say(&SignalResponse { speakers_changed, ..SignalResponse::default() })
+    }
+
+    /// Tells a client once more how good calls are and who speaks, when its first sign of life comes. What it is told of people
+    /// right after it has joined is lost, because it takes in the list of them a little later.
+    pub(super) fn settle(&mut self) -> LiveKitReaction {
+        if self.me.is_none() || std::mem::replace(&mut self.is_settled, true) {
+            return LiveKitReaction::default();
+        }
+        let mut reaction = LiveKitReaction::default();
+        if !self.qualities.is_empty() {
+            reaction.and(tell_of_quality(self.qualities.values().cloned().collect()));
+        }
+        if !self.speaking.is_empty() {
+            let info = |(id, level): (&ParticipantId, &f32)| SpeakerInfo {
+                sid: participant_sid(*id),
+                level: *level,
+                active: true,
+            };
+            let speakers_changed =
+                Some(SpeakersChanged { speakers: self.speaking.iter().map(info).collect() });
+            reaction.and(say(&SignalResponse { speakers_changed, ..SignalResponse::default() }));
+        }
+        reaction
     }
 
     /// Tells the client that it speaks, for so many seconds, and nobody else.
@@ -211,4 +237,9 @@ impl LiveKitFrontEnd {
         };
         say(&SignalResponse { subscribed_quality_update: Some(update), ..SignalResponse::default() })
     }
+}
+
+fn tell_of_quality(updates: Vec<ConnectionQualityInfo>) -> LiveKitReaction {
+    let connection_quality = Some(ConnectionQualityUpdate { updates });
+    say(&SignalResponse { connection_quality, ..SignalResponse::default() })
 }

@@ -13,6 +13,7 @@ use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::moderation::Target;
 use crate::core::msid::{msid_of_track, participant_sid, track_sid};
 use crate::core::profile::Profile;
+use crate::limits::IDENTITY_CHARS_MAX;
 
 /// The version of everything that is told of somebody. Messages on one connection cannot overtake each other, and the number
 /// must not fall when a client comes back by another, so it stays the same.
@@ -104,7 +105,10 @@ impl People {
                 Some(Target::Identity(person.identity.clone()))
             }
             Some(person) => Some(Target::Id(person.info.participant)),
-            None => (!identity.is_empty()).then(|| Target::Identity(identity.to_owned())),
+            None => {
+                let is_one = (1..=IDENTITY_CHARS_MAX).contains(&identity.chars().count());
+                is_one.then(|| Target::Identity(identity.to_owned()))
+            }
         }
     }
 

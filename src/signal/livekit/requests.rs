@@ -169,6 +169,8 @@ impl LiveKitFrontEnd {
             let id = participant_of_sid(&one.participant_sid);
             let Some(target) = self.people.target(&one.participant_identity, id) else { continue };
             let tracks = one.track_sids.iter().filter_map(|sid| track_of_sid(sid));
+            // What others publish is not the client's to say.
+            let tracks = tracks.filter(|track| self.tracks.has(*track));
             let tracks =
                 if one.all_tracks { AllowedTracks::All } else { AllowedTracks::These(tracks.collect()) };
             audience.allow(target, tracks);

@@ -23,6 +23,7 @@ use crate::core::moderation::Target;
 use crate::core::msid::{participant_sid, track_sid};
 use crate::core::ortc::{DtlsParameters, IceParameters, RtpParameters, TransportDirection};
 use crate::core::profile::Profile;
+use crate::core::quality::{Level, Quality};
 use crate::core::room_options::RoomState;
 use crate::signal::allowance::Allowance;
 use crate::signal::native::{Close, IceServer, Limits, SharedAllowance};
@@ -482,6 +483,9 @@ fn an_older_client_is_offered_what_it_receives_and_offers_what_it_sends() {
 #[test]
 fn who_may_receive_a_clients_tracks_is_asked_of_the_core_by_identity_or_id() {
     let mut client = Client::in_a_room();
+    let own = TrackId(9);
+    client.announces("cid");
+    client.told(&Event::TrackReserved(None, own));
     let named = |sid: &str, identity: &str, all_tracks, tracks: &[TrackId]| TrackPermission {
         participant_sid: sid.into(),
         participant_identity: identity.into(),
@@ -494,12 +498,12 @@ fn who_may_receive_a_clients_tracks_is_asked_of_the_core_by_identity_or_id() {
     };
     let named = vec![
         named(&participant_sid(BEN), "", true, &[]),
-        named("", "cleo", false, &[CAMERA]),
+        named("", "cleo", false, &[own, CAMERA]),
         named("PA_nobody", "", true, &[]),
     ];
     let mut audience = Audience::default();
     audience.allow(Target::Identity("ben".into()), AllowedTracks::All);
-    audience.allow(Target::Identity("cleo".into()), AllowedTracks::These([CAMERA].into()));
+    audience.allow(Target::Identity("cleo".into()), AllowedTracks::These([own].into()));
     assert_eq!(says(&mut client, false, named), [Command::SetAudience(Some(Box::new(audience)))]);
     assert_eq!(says(&mut client, true, Vec::new()), [Command::SetAudience(None)]);
     let event = Event::SubscriptionPermission { track: CAMERA, owner: BEN, allowed: false };
@@ -544,4 +548,19 @@ fn whoever_wants_to_try_turn_over_tls_is_given_nothing_else() {
     let join = told[0].join.as_ref().expect("the reply");
     assert_eq!(join.ice_servers[0].urls, ["turns:a:1?transport=tcp"]);
     assert_eq!(join.client_configuration.as_ref().map(|configuration| configuration.force_relay), Some(2));
+}
+
+#[test]
+fn how_good_calls_are_is_told_again_when_the_first_sign_of_life_comes() {
+    let mut client = Client::in_a_room();
+    let quality = Quality { level: Level::Good, score: 100, mos: None };
+    assert_eq!(client.told(&Event::Quality(BEN, quality)).len(), 1);
+    let ping = SignalRequest { ping: Some(1), ..Default::default() };
+    let again = read(&client.says(&ping));
+    let update = again.iter().find_map(|told| told.connection_quality.as_ref()).expect("an update");
+    assert_eq!(
+        (update.updates[0].participant_sid.as_str(), update.updates.len()),
+        (&*participant_sid(BEN), 1)
+    );
+    assert_eq!(read(&client.says(&ping)).len(), 1, "once is enough");
 }

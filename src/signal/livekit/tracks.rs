@@ -140,6 +140,11 @@ impl OwnTracks {
         self.published.remove(&mid)?.track
     }
 
+    /// Returns whether a track is the client's.
+    pub fn has(&self, track: TrackId) -> bool {
+        self.published.values().chain(&self.announced).any(|own| own.track == Some(track))
+    }
+
     /// Ends a track of the client's. Returns whether there was one.
     pub fn end(&mut self, track: TrackId) -> bool {
         let before = self.published.len() + self.announced.len();

@@ -48,10 +48,9 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::CannotReceive { track, reason } => {
             news("cannot-receive", CannotReceiveData { track_id: Text(track), reason })
         }
-        Event::SubscriptionPermission { track, owner, allowed } => news(
-            "subscription-permission",
-            PermissionData { track_id: Text(track), participant_id: Text(owner), allowed: *allowed },
-        ),
+        Event::SubscriptionPermission { track, owner, allowed } => {
+            news("subscription-permission", PermissionData::new(track, owner, *allowed))
+        }
         Event::CannotPublish { mid, reason } => news("cannot-publish", CannotPublishData { mid, reason }),
         Event::Data { from, topic, payload, .. } => news("data", RelayedData::new(*from, topic, payload)),
         // These are for front ends that read channels themselves, and this one does not ask for them.
@@ -63,7 +62,7 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::TransportEnded(_) | Event::ConsumerEnded(_) => news("ok", ()),
         Event::Draining(draining) => news("draining", DrainingData { draining: *draining }),
         Event::Closing(reason) => encode_closing(*reason),
-        Event::Layers { .. } => encode_layers(event),
+        Event::Layers { .. } => news("layers", LayersData::of(event)),
         Event::Encodings { mid, track, active } => {
             news("encodings", EncodingsData { mid, track_id: Text(track), active })
         }

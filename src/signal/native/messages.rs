@@ -12,8 +12,8 @@ use super::topology::{MeshTrackData, TopologyData, mesh_tracks};
 use crate::core::command::Source;
 use crate::core::data::DataPayload;
 use crate::core::event::{
-    Joined, ParticipantInfo, PublicationInfo, Resumed, SlotCounts, SlotMap, Speaker, Speakers, TrackInfo,
-    WaitingReason,
+    Event, Joined, ParticipantInfo, PublicationInfo, Resumed, SlotCounts, SlotMap, Speaker, Speakers,
+    TrackInfo, WaitingReason,
 };
 use crate::core::grants::{Grants, Role};
 use crate::core::ids::{ParticipantId, TrackId};
@@ -503,6 +503,12 @@ pub(super) struct PermissionData<'a> {
     pub(super) allowed: bool,
 }
 
+impl<'a> PermissionData<'a> {
+    pub(super) fn new(track: &'a TrackId, owner: &'a ParticipantId, allowed: bool) -> Self {
+        Self { track_id: Text(track), participant_id: Text(owner), allowed }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LayersData<'a> {
@@ -519,6 +525,26 @@ pub(super) struct LayersData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) height: Option<u16>,
     pub(super) reason: &'static str,
+}
+
+impl<'a> LayersData<'a> {
+    /// Returns what an event about layers says; `None` of another event.
+    pub(super) fn of(event: &'a Event) -> Option<Self> {
+        let Event::Layers { track, layer, is_paused, spatial, temporal, width, height, reason } = event
+        else {
+            return None;
+        };
+        Some(Self {
+            track_id: Text(track),
+            layer: layer.as_deref(),
+            paused: *is_paused,
+            spatial_layer: *spatial,
+            temporal_layer: *temporal,
+            width: *width,
+            height: *height,
+            reason: reason.as_str(),
+        })
+    }
 }
 
 #[derive(Serialize)]

@@ -97,6 +97,7 @@ impl Story {
             Fact::Hidden { person, mid } => self.hide(at, &(index(person), mid.clone())),
             Fact::Waits(person, track, reason) => self.waits(at, index(person), index(track), *reason)?,
             Fact::CannotReceive(person, track) => self.cannot_receive(at, index(person), index(track))?,
+            Fact::Let(person, track, is_let) => self.is_let(at, index(person), index(track), *is_let)?,
             Fact::Paused(person, track, paused) => self.paused(at, index(person), index(track), *paused)?,
 
             Fact::Wants { person, track, width, height } => {

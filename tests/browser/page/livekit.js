@@ -37,7 +37,6 @@
     for (const event of ["SignalReconnecting", "Reconnecting", "Reconnected"]) {
       room.on(RoomEvent[event], () => lab.connection.push(event));
     }
-    room.on(RoomEvent.ConnectionQualityChanged, (quality, { name }) => lab.news.push(`quality ${quality} ${name}`));
     room.on(RoomEvent.TrackStreamStateChanged, ({ source }, state, { name }) =>
       lab.news.push(`stream ${state} ${name} ${source}`),
     );
@@ -180,6 +179,10 @@
     const everybody = [room.localParticipant, ...room.remoteParticipants.values()];
     return { speakers: everybody.filter(({ isSpeaking }) => isSpeaking).map(({ name }) => name).join(", ") };
   };
+
+  /** How good everybody's connection is. */
+  lab.qualities = () =>
+    [room.localParticipant, ...room.remoteParticipants.values()].map(({ connectionQuality }) => connectionQuality);
 
   lab.subscription = ({ key, action }) => publicationOf(key).setSubscribed(action === "subscribe");
 

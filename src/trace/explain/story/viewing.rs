@@ -99,6 +99,13 @@ impl Story {
         Some(())
     }
 
+    pub(super) fn is_let(&mut self, at: Time, person: usize, track: usize, is_let: bool) -> Option<()> {
+        let (may, what) = (if is_let { "may" } else { "may not" }, self.name_of(track)?);
+        let text = format!("{may} receive {what}: its owner has said so");
+        self.tell(at, person, "allowed", Weight::Notable, text);
+        Some(())
+    }
+
     pub(super) fn paused(&mut self, at: Time, person: usize, track: usize, paused: bool) -> Option<()> {
         let what = self.name_of(track)?;
         let verb = if paused { "paused" } else { "resumed" };
