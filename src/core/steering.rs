@@ -41,6 +41,11 @@ const HEARD_WITHIN: Duration = Duration::from_secs(2);
 const LOSS_KNOWN_AFTER: Duration = Duration::from_secs(5);
 /// As much of what is sent gets through where the network carries it, in 1/100: rates are measured over different seconds.
 const GETS_THROUGH_PERCENT: u64 = 93;
+/// What is shown and gets through is kept for this long although the estimate does not bear it. Whoever sends less than the
+/// network would take is found to carry 85 % of what they send when somebody else's trial fills a line that they share.
+const DOUBTED_FOR: Duration = Duration::from_secs(1);
+/// The estimate must be at least this much of what is kept, in 1/100.
+const DOUBTED_FROM_PERCENT: u64 = 60;
 /// A step that is tried costs more than what is given by this part of that at least, if there is such a one.
 const WORTH_PART: u64 = 4;
 /// What is wanted in all is told anew if it has changed by more than this part of it: each time it may be probed for.
@@ -167,6 +172,8 @@ pub struct Steering {
     demand: u64,
     /// The estimate that was decided by last.
     decided_by: Option<u64>,
+    /// Since when what is shown has been kept although the estimate does not bear it.
+    doubted_since: Option<Instant>,
     /// Since when video has been sent although nothing was heard of it.
     unheard_since: Option<Instant>,
 }
@@ -204,6 +211,11 @@ impl Question<'_> {
     /// How many sizes a track has.
     fn count(&self, place: usize) -> usize {
         self.wanted.get(place).map_or(0, |wanted| wanted.steps.len())
+    }
+
+    /// The largest size of each track: what would be shown if the network carried everything.
+    fn all(&self) -> Sizes {
+        (0..self.wanted.len()).map(|place| self.count(place).checked_sub(1)).collect()
     }
 
     /// Whether a track is shown in less than the size that fits.
@@ -245,6 +257,11 @@ fn count_of(size: Option<usize>) -> usize {
 /// What a track's steps take up to one.
 fn caps(wanted: &Wanted, size: Option<usize>) -> Caps {
     Caps::of(wanted.steps.get(..count_of(size)).unwrap_or(&wanted.steps))
+}
+
+/// Whether as much gets through as is sent at that rate, bits per second.
+fn gets_through(link: &Link, rate: u64) -> bool {
+    link.acknowledged.is_some_and(|through| through * 100 >= rate * GETS_THROUGH_PERCENT)
 }
 
 impl Steering {
@@ -326,8 +343,7 @@ impl Steering {
     /// everything they want.
     fn look_again(&mut self, question: &Question<'_>, sizes: &Sizes, outcome: &mut Outcome) {
         let is_limited = (0..sizes.len()).any(|place| question.is_limited(place, sizes[place]));
-        let all: Sizes = (0..sizes.len()).map(|place| question.count(place).checked_sub(1)).collect();
-        let demand = question.budget.total(question.cost(&all));
+        let demand = question.budget.total(question.cost(&question.all()));
         if !is_limited {
             self.demand = 0;
         } else if self.demand.abs_diff(demand) * DEMAND_PART > self.demand {
@@ -338,6 +354,9 @@ impl Steering {
             let wait = if question.link.limited_by.is_none() { HEARD_WITHIN } else { STAGNANT };
             outcome.next = Some(question.now + wait);
         }
+        let doubted_until = self.doubted_since.map(|since| since + DOUBTED_FOR);
+        let doubted_until = doubted_until.filter(|until| *until > question.now);
+        outcome.next = super::timers::earliest(outcome.next, doubted_until);
     }
 
     /// Raises an estimate to the configured minimum, as long as nothing has shown that the network carries less. From then on
@@ -399,6 +418,13 @@ impl Steering {
         self.trusted = self.trusted.take().and_then(|trust| trust.look(*now, link));
         let trusted = self.trusted.as_ref().map_or(0, |_| question.cost(before));
         let held = question.divide(budget.video.max(trusted), |place| count_of(before[place]));
+        if held.iter().zip(before).all(|(held, before)| held >= before) {
+            self.doubted_since = None;
+            return held;
+        }
+        if self.is_doubted(question, before) {
+            return before.clone();
+        }
         let is_paused = (0..held.len()).any(|place| held[place].is_none() && before[place].is_some());
         if !is_paused {
             return held;
@@ -407,9 +433,20 @@ impl Steering {
         // through, it is not paused for that.
         let least = question.divide(u64::MAX, |place| count_of(before[place]).min(1));
         let rate = budget.total(question.cost(&least));
-        let gets_through =
-            link.acknowledged.is_some_and(|through| through * 100 >= rate * GETS_THROUGH_PERCENT);
-        if gets_through && link.estimate >= rate / 2 { least } else { held }
+        if gets_through(link, rate) && link.estimate >= rate / 2 { least } else { held }
+    }
+
+    /// Whether an estimate that does not bear what is shown is not believed yet, because all of it gets through. Where the
+    /// network has become narrower, less does within a second.
+    fn is_doubted(&mut self, question: &Question<'_>, before: &Sizes) -> bool {
+        let Question { now, link, budget, .. } = question;
+        let since = self.doubted_since.take().unwrap_or(*now);
+        let rate = budget.total(question.cost(before));
+        let is_doubted = gets_through(link, rate)
+            && link.estimate * 100 >= rate * DOUBTED_FROM_PERCENT
+            && now.saturating_duration_since(since) < DOUBTED_FOR;
+        self.doubted_since = is_doubted.then_some(since);
+        is_doubted
     }
 
     /// Tries whether more can be sent than these sizes, and returns what is sent from now on.
@@ -426,6 +463,7 @@ impl Steering {
             self.note_denied(*now, link.estimate);
         }
         let rate = budget.total(question.cost(&goal));
+        self.patience.on_goal(rate, budget.total(question.cost(&question.all())));
         let nothing_is_sent = free.iter().all(Option::is_none);
         if self.trial.is_none() && self.may_try(question, is_borne, nothing_is_sent) {
             self.trial = Some(Trial::new(*now, link, rate));
