@@ -38,7 +38,6 @@ pub fn file(content: &[u8]) -> Vec<u8> {
         redundancy: true,
         data_channels: true,
         sharing: Sharing::default(),
-        mesh: MeshSettings::default(),
         bandwidth: BandwidthSettings::default(),
         video_start_kbps: None,
         mesh: MeshSettings::default(),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::core::command::{Layout, Lifeline};
 use crate::core::event::ClosingReason;
+use crate::core::event::Event;
 use crate::core::grants::Grants;
 use crate::core::profile::Profile;
 

@@ -95,24 +95,6 @@ fn encode_of_mesh(event: &Event) -> String {
     }
 }
 
-/// Returns the message for news of what somebody is shown; an empty text for any other event.
-fn encode_layers(event: &Event) -> String {
-    let Event::Layers { track, layer, is_paused, spatial, temporal, width, height, reason } = event else {
-        return String::new();
-    };
-    let data = LayersData {
-        track_id: Text(track),
-        layer: layer.as_deref(),
-        paused: *is_paused,
-        spatial_layer: *spatial,
-        temporal_layer: *temporal,
-        width: *width,
-        height: *height,
-        reason: reason.as_str(),
-    };
-    news("layers", data)
-}
-
 /// Returns the `error` message for a refusal. `fatal` says that the connection is closed after it.
 pub fn encode_refusal(request: Option<&RequestId>, refusal: &Refusal, fatal: bool) -> String {
     let Refusal { code, message, action } = refusal;
