@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use strait::core::event::SlotCounts;
 use strait::core::record::RoomHeader;
 use strait::core::settings::{BandwidthSettings, Sharing};
+use strait::core::topology::MeshSettings;
 use strait::trace::format::BlockKind;
 use strait::trace::pcap::PcapWriter;
 use strait::trace::reader::records;
@@ -39,6 +40,7 @@ pub fn file(content: &[u8]) -> Vec<u8> {
         sharing: Sharing::default(),
         bandwidth: BandwidthSettings::default(),
         video_start_kbps: None,
+        mesh: MeshSettings::default(),
         empty_timeout: Duration::ZERO,
         resume_timeout: Duration::from_secs(6),
         media_timeout: Duration::from_secs(8),

@@ -367,7 +367,7 @@ fn names_of_other_software_count_where_ours_are_not_set() {
         [("SFU_DISABLE_THRESHOLD", "3"), ("SFU_ENABLE_THRESHOLD", "6"), ("TRANSITION_STRATEGY", "hard")];
     let loaded = variables(&theirs).expect("a configuration");
     assert_eq!((loaded.config.mesh.up, loaded.config.mesh.down), (6, 3));
-    assert_eq!(loaded.config.mesh.strategy, crate::core::topology::Strategy::Hard);
+    assert_eq!(loaded.config.mesh.strategy, Strategy::Hard);
     assert_eq!(loaded.origin("mesh.up").to_string(), "variable SFU_ENABLE_THRESHOLD");
     let both = variables(&[theirs[1], ("STRAIT_MESH_UP", "9")]).expect("a configuration");
     assert_eq!(both.config.mesh.up, 9, "ours come first");

@@ -57,7 +57,7 @@ use slab::Slab;
 
 use super::bans::{Bans, LastingBan};
 use super::command::{Command, Join, Moderation, Resume};
-use super::event::{Event, LeaveReason, ParticipantInfo};
+use super::event::{LeaveReason, ParticipantInfo};
 use super::forward::publication::Publication;
 use super::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, RoomId, TrackId, TransportKey};
 use super::input::{Admission, DtlsEvent, Shedding};
@@ -284,14 +284,6 @@ impl Room {
         self.count(false)
     }
 
-    /// Returns whether somebody is in it whose identity is none of those that `is_known` knows.
-    pub fn has_strangers(&self, is_known: &dyn Fn(&str) -> bool) -> bool {
-        let identity = |member: &Participant| member.profile.identity.clone();
-        self.participants
-            .iter()
-            .any(|(_, member)| !identity(member).is_some_and(|identity| is_known(&identity)))
-    }
-
     /// Returns how much of the work of video is shed because the processor is too busy.
     pub fn shedding(&self) -> Shedding {
         self.shedding
@@ -370,13 +362,6 @@ impl Room {
         self.review(now, outbox);
         if cfg!(debug_assertions) {
             self.check();
-        }
-    }
-
-    /// Tells everyone except one member.
-    fn tell_others(&self, except: ParticipantKey, event: &Event, outbox: &mut Outbox) {
-        for key in self.order.iter().filter(|key| **key != except) {
-            outbox.event(*key, event.clone());
         }
     }
 

@@ -8,6 +8,7 @@ mod close;
 mod code;
 mod encode;
 mod fields;
+mod forms;
 mod front_end;
 mod head;
 mod mesh;
@@ -16,6 +17,7 @@ mod parse;
 pub mod refusals;
 #[cfg(test)]
 mod tests;
+mod topology;
 
 use crate::core::command::{Command, Resume};
 use crate::core::ids::{RequestId, RoomId};

@@ -11,13 +11,15 @@
 mod channel;
 mod channels;
 mod front_end;
+mod ids;
 mod messages;
 #[cfg(test)]
 mod tests;
 
-pub use channel::{ChannelId, JoinReply, UserId};
+pub use channel::JoinReply;
 pub use channels::{Channels, Settings};
 pub use front_end::VoiceFrontEnd;
+pub use ids::{ChannelId, UserId};
 pub use messages::{Said, VoiceMessage, error, message, parse};
 
 use crate::core::topology::Mode;

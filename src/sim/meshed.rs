@@ -25,9 +25,9 @@ use crate::core::topology::{ClientMode, MeshPolicy, MeshSettings, Mode, Strategy
 use crate::core::{Input, Output, Settings, Sfu};
 
 /// How long people do things.
-const STORM: Micros = 120 * SECOND;
+const STORM: Micros = 60 * SECOND;
 /// How long it is calm afterwards: moves that have failed again and again are tried again minutes later.
-const CALM: Micros = 400 * SECOND;
+const CALM: Micros = 200 * SECOND;
 /// How much later than it should a move may end: deadlines can wait for others.
 const SLACK: Micros = SECOND;
 
@@ -244,11 +244,8 @@ impl World {
             Deed::NoPath(who, other) => {
                 if let (Some((own, _)), Some((with, _))) = (&self.people[who].own, &self.people[other].own) {
                     let (own, with) = (*own, *with);
-                    let is_straight = self.snapshot().is_some_and(|room| {
-                        let view = room.topology.view;
-                        room.topology.mode == Mode::P2p
-                            || view.is_some_and(|view| view.moving_to == Some(Mode::P2p))
-                    });
+                    let is_straight =
+                        self.sfu.topology(&Self::room()).is_some_and(|topology| topology.is_straight());
                     let both = self.people[who].can_mesh && self.people[other].can_mesh && own != with;
                     if is_straight && both && self.people[who].connection.is_some() {
                         self.no_path.insert((own, with));
@@ -427,7 +424,7 @@ impl World {
 
     /// Looks that no move lasts too long.
     fn look(&mut self) {
-        let view = self.snapshot().and_then(|room| room.topology.view);
+        let view = self.sfu.topology(&Self::room()).map(|topology| topology.view(self.instant()));
         let running = view.filter(|view| view.moving_to.is_some()).map(|view| view.migration);
         match (running, self.move_since) {
             (Some(number), Some((known, since))) if number == known => {

@@ -9,7 +9,7 @@ fn whatever_happens_everybody_is_told_the_same_in_the_end_and_nobody_is_stuck() 
     let base = Instant::now();
     let mut failures = Vec::new();
     let (mut told, mut moved) = (0, 0);
-    for seed in 0..1000 {
+    for seed in 0..200 {
         let (complaints, log) = play(seed, base);
         if !complaints.is_empty() {
             failures.push(format!("seed {seed}: {}", complaints.join("\n  ")));
@@ -21,5 +21,5 @@ fn whatever_happens_everybody_is_told_the_same_in_the_end_and_nobody_is_stuck() 
         }
     }
     assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
-    assert!(told > 10_000 && moved > 5_000, "much has happened: {told}, {moved}");
+    assert!(told > 2_000 && moved > 500, "much has happened: {told}, {moved}");
 }

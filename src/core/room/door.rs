@@ -15,6 +15,7 @@ use crate::core::input::Admission;
 use crate::core::moderation::{Ban, Target};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
+use crate::core::participant::Participant;
 
 /// What somebody finds who comes to the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,13 @@ impl Room {
     /// Tells everyone something.
     pub(super) fn tell_all(&self, event: &Event, outbox: &mut Outbox) {
         for key in &self.order {
+            outbox.event(*key, event.clone());
+        }
+    }
+
+    /// Tells everyone except one member.
+    pub(super) fn tell_others(&self, except: ParticipantKey, event: &Event, outbox: &mut Outbox) {
+        for key in self.order.iter().filter(|key| **key != except) {
             outbox.event(*key, event.clone());
         }
     }
@@ -128,6 +136,14 @@ impl Room {
             other.lifeline == Lifeline::Signalling && other.profile.identity.as_ref() == Some(identity)
         };
         self.order.iter().find(is_older).copied()
+    }
+
+    /// Returns whether somebody is in it whose identity is none of those that `is_known` knows.
+    pub fn has_strangers(&self, is_known: &dyn Fn(&str) -> bool) -> bool {
+        let identity = |member: &Participant| member.profile.identity.clone();
+        self.participants
+            .iter()
+            .any(|(_, member)| !identity(member).is_some_and(|identity| is_known(&identity)))
     }
 
     /// Returns those who stay out of it.

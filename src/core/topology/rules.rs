@@ -184,6 +184,7 @@ impl Default for MeshSettings {
 impl MeshSettings {
     /// Returns where a call of that size should go that goes, or is about to go, by `base`.
     pub(super) fn by_size(&self, base: Mode, count: usize, is_loaded: bool) -> (Mode, Reason) {
+        // By load, the upper threshold is where the clients begin to be asked, and not where all must move.
         let most = match self.sizing {
             Sizing::Count => self.up,
             Sizing::Load => self.load_max.saturating_add(1).max(self.up),
@@ -192,6 +193,7 @@ impl MeshSettings {
             Strategy::Opportunistic => count < self.down,
             Strategy::Hard | Strategy::Gradual => count <= self.down,
         };
+        // Between the two thresholds a call stays where it is, or it would go to and fro with each one who comes.
         match base {
             Mode::P2p if count >= most => (Mode::Sfu, Reason::Size),
             Mode::P2p if self.sizing == Sizing::Load && count >= self.up && is_loaded => {
@@ -204,6 +206,7 @@ impl MeshSettings {
 
     /// Returns whether clients may get the server ready.
     pub(super) fn is_warm(&self, mode: Mode, count: usize) -> bool {
+        // On the server there is nothing to get ready.
         mode == Mode::P2p && (count >= self.warm || self.strategy == Strategy::Opportunistic)
     }
 }

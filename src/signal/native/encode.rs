@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 use super::code::{code_text, is_fatal};
-use super::mesh::{MeshSignalData, MeshTracksData, TopologyData};
 use super::messages::{
     AnswerData, BitrateData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData,
-    EncodingsData, Envelope, ErrorData, JoinedData, Json, KnockingData, LayersData, LeftData, MutedData,
-    Nothing, ParticipantData, ParticipantIdData, PermissionsChangedData, QualityData, RelayedData,
-    RemovedData, ResumedData, RoomStateData, ServerFacts, SlotMapData, SpeakersData, Text, TokenData,
-    TrackData, UpdatedData, WaitingRoomData, own_publications,
+    EncodingsData, Envelope, ErrorData, JoinedData, Json, KnockingData, LayersData, LeftData, MeshSignalData,
+    MeshTracksData, MutedData, Nothing, ParticipantData, ParticipantIdData, PermissionsChangedData,
+    QualityData, RelayedData, RemovedData, ResumedData, RoomStateData, ServerFacts, SlotMapData,
+    SpeakersData, Text, TokenData, TrackData, UpdatedData, WaitingRoomData, own_publications,
 };
+use super::topology::TopologyData;
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
 

@@ -1,18 +1,11 @@
-//! What clients say whose media goes straight from one to the other, and what they are told of where it goes. Descriptions and
-//! candidates are passed on as they come: only their size is checked, and that a description has a type and an SDP.
-
-use std::time::Duration;
-
-use serde::Serialize;
+//! What clients say whose media goes straight from one to the other. Descriptions and candidates are passed on as they come:
+//! only their size is checked, and that a description has a type and an SDP.
 
 use super::fields::{Field, Fields};
-use super::messages::{Json, Text};
-use super::parse::{PARTICIPANT_FORM, SOURCE_FORM, participant, source};
+use super::forms::{PARTICIPANT_FORM, SOURCE_FORM, participant, source};
 use crate::core::command::MeshCommand;
 use crate::core::event::{Refusal, RefusalCode};
-use crate::core::ids::ParticipantId;
 use crate::core::mesh::{MeshSignal, MeshTrack};
-use crate::core::topology::View;
 use crate::limits::{
     MESH_CANDIDATE_BYTES_MAX, MESH_DESCRIPTION_BYTES_MAX, MESH_REASON_CHARS_MAX, SDP_SECTIONS_MAX,
 };
@@ -122,82 +115,6 @@ fn reason(data: &Fields<'_>) -> Result<String, Refusal> {
         return Err(field.wrong(REASON_FORM));
     }
     Ok(reason)
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct TopologyData {
-    mode: &'static str,
-    migration: u32,
-    moving_to: Option<&'static str>,
-    strategy: &'static str,
-    deadline_ms: Option<u64>,
-    warm: bool,
-    reason: &'static str,
-    connect_ms: u64,
-}
-
-impl TopologyData {
-    pub(super) fn new(view: &View) -> Self {
-        let View { mode, migration, moving_to, strategy, left, warm, reason, connect } = *view;
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            mode: mode.as_str(),
-            migration,
-            moving_to: moving_to.map(crate::core::topology::Mode::as_str),
-            strategy: strategy.as_str(),
-            deadline_ms: left.map(ms),
-            warm,
-            reason: reason.as_str(),
-            connect_ms: ms(connect),
-        }
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct MeshTrackData<'a> {
-    id: &'a str,
-    source: &'static str,
-    muted: bool,
-}
-
-pub(super) fn mesh_tracks(tracks: &[MeshTrack]) -> Vec<MeshTrackData<'_>> {
-    let tracks = tracks.iter();
-    tracks
-        .map(|track| MeshTrackData { id: &track.id, source: track.source.as_str(), muted: track.muted })
-        .collect()
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct MeshTracksData<'a> {
-    participant_id: Text<ParticipantId>,
-    tracks: Vec<MeshTrackData<'a>>,
-}
-
-impl<'a> MeshTracksData<'a> {
-    pub(super) fn new(participant: ParticipantId, tracks: &'a [MeshTrack]) -> Self {
-        Self { participant_id: Text(participant), tracks: mesh_tracks(tracks) }
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct MeshSignalData<'a> {
-    from: Text<ParticipantId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<Json<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    candidate: Option<Json<'a>>,
-}
-
-impl<'a> MeshSignalData<'a> {
-    pub(super) fn new(from: ParticipantId, signal: &'a MeshSignal) -> Self {
-        let (description, candidate) = match signal {
-            MeshSignal::Description(text) => (Some(Json(text)), None),
-            MeshSignal::Candidate(text) => (None, Some(Json(text))),
-        };
-        Self { from: Text(from), description, candidate }
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::SERVED_VERSIONS;
-use super::mesh::{MeshTrackData, TopologyData, mesh_tracks};
+use super::topology::{MeshTrackData, TopologyData, mesh_tracks};
 use crate::core::command::Source;
 use crate::core::data::DataPayload;
 use crate::core::event::{
@@ -17,6 +17,7 @@ use crate::core::event::{
 };
 use crate::core::grants::{Grants, Role};
 use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::mesh::{MeshSignal, MeshTrack};
 use crate::core::profile::Profile;
 use crate::core::quality::{Mos, Quality};
 use crate::core::room_options::RoomState;
@@ -604,4 +605,36 @@ pub(super) struct ClosingData {
     pub(super) reason: &'static str,
     pub(super) message: &'static str,
     pub(super) rejoin: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MeshTracksData<'a> {
+    participant_id: Text<ParticipantId>,
+    tracks: Vec<MeshTrackData<'a>>,
+}
+
+impl<'a> MeshTracksData<'a> {
+    pub(super) fn new(participant: ParticipantId, tracks: &'a [MeshTrack]) -> Self {
+        Self { participant_id: Text(participant), tracks: mesh_tracks(tracks) }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct MeshSignalData<'a> {
+    from: Text<ParticipantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<Json<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<Json<'a>>,
+}
+
+impl<'a> MeshSignalData<'a> {
+    pub(super) fn new(from: ParticipantId, signal: &'a MeshSignal) -> Self {
+        let (description, candidate) = match signal {
+            MeshSignal::Description(text) => (Some(Json(text)), None),
+            MeshSignal::Candidate(text) => (None, Some(Json(text))),
+        };
+        Self { from: Text(from), description, candidate }
+    }
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 use base64ct::{Base64, Encoding};
 
 use super::fields::{Field, Fields};
+use super::forms::{PARTICIPANT_FORM, SOURCE_FORM, participant, source};
 use super::{ClientMessage, SERVED_VERSIONS, mesh};
 use crate::core::command::{
-    Command, EncodingRequest, Join, Moderation, Preference, Priority, Proof, PublicationRequest, Resume,
-    Source, Wish,
+    Command, EncodingRequest, Join, Moderation, Preference, Priority, Proof, PublicationRequest, Resume, Wish,
 };
 use crate::core::data::DataPayload;
 use crate::core::event::{Refusal, RefusalCode};
-use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
+use crate::core::ids::{Mid, RequestId, RoomId, TrackId};
 use crate::core::moderation::{Ban, PermissionsChange};
 use crate::core::negotiation::streams::is_rid;
 use crate::core::profile::ProfileChange;
@@ -66,9 +66,7 @@ const TOKEN_FORM: &str = "a string, the token that your back end made for you";
 const ROOM_FORM: &str = "a room id: 1–64 characters of A–Z a–z 0–9 _ - ., neither . nor ..";
 const NAME_FORM: &str = "a string of 1–64 characters without control characters";
 const TRACK_FORM: &str = "a track id: `t-` and 13 characters, as the server gave it";
-pub(super) const PARTICIPANT_FORM: &str = "a participant id: `p-` and 13 characters, as the server gave it";
 const MID_FORM: &str = "the a=mid of a section: a token (RFC 8866 §9) of 1–16 characters";
-pub(super) const SOURCE_FORM: &str = "`microphone`, `camera`, `screen` or `screen-audio`";
 const PUBLICATIONS_FORM: &str =
     "a list of {mid, source, muted?, encodings?}, empty when nothing is published";
 const ENCODINGS_FORM: &str = "a list of at most 8 {rid, width?, height?, maxBitrate?}";
@@ -233,12 +231,6 @@ fn publication(item: &Field<'_>) -> Result<PublicationRequest, Refusal> {
         None => Vec::new(),
     };
     Ok(PublicationRequest { mid, source, muted, encodings, track: None })
-}
-
-pub(super) fn source(field: &Field<'_>) -> Result<Source, Refusal> {
-    let name = field.string(SOURCE_FORM)?;
-    let source = Source::ALL.into_iter().find(|source| source.as_str() == name);
-    source.ok_or_else(|| field.wrong(SOURCE_FORM))
 }
 
 fn encoding(item: &Field<'_>) -> Result<EncodingRequest, Refusal> {
@@ -410,10 +402,6 @@ fn name(field: &Field<'_>) -> Result<String, Refusal> {
 fn room(field: &Field<'_>) -> Result<RoomId, Refusal> {
     let text = field.string(ROOM_FORM)?;
     text.parse().map_err(|_| field.refuse(RefusalCode::BadRoom, ROOM_FORM))
-}
-
-pub(super) fn participant(field: &Field<'_>) -> Result<ParticipantId, Refusal> {
-    field.string(PARTICIPANT_FORM)?.parse().map_err(|_| field.wrong(PARTICIPANT_FORM))
 }
 
 fn track(data: &Fields<'_>) -> Result<TrackId, Refusal> {

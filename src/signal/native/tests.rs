@@ -163,7 +163,7 @@ fn every_request_of_the_protocol_is_understood() {
     ];
     let preferences = wishes.map(|wish| Preference { track: TRACK, wish });
     assert_eq!(command(&messages[11]), Command::Prefer(preferences.to_vec()));
-    let minute = Some(std::time::Duration::from_secs(60));
+    let minute = Some(Duration::from_secs(60));
     let permissions = PermissionsChange {
         publish: Some(Sources::of(&[Source::Camera])),
         subscribe: Some(false),

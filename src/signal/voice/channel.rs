@@ -1,99 +1,22 @@
 //! One voice channel: its members, those who wait for the end of a move, and which way its media goes.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::Told;
+use super::ids::{ChannelId, UserId};
 use super::messages::message;
 use crate::core::grants::Grants;
-use crate::core::ids::{ConnectionId, RoomId};
+use crate::core::ids::ConnectionId;
 use crate::core::topology::{Arrival, MeshPolicy, MeshSettings, Mode, News, Topology};
 use crate::core::totals::Migrations;
 
-/// Longest id of a channel, characters: with the prefix it is a room's.
-const CHANNEL_CHARS_MAX: usize = 56;
-/// Longest id of a user, characters.
-const USER_CHARS_MAX: usize = 64;
 /// How long the client of somebody who has left a channel may take to leave the server.
 const LEAVES_WITHIN: Duration = Duration::from_secs(30);
 /// Stands for all who are in the channel's room on the server and are not members of the channel.
 const STRANGERS: u64 = u64::MAX;
-
-/// The id of a channel, as the application has it: mostly a number.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ChannelId(String);
-
-/// The id of a user, as the application has it: mostly a number. It is the identity on the server.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UserId(String);
-
-/// Shows an id as it came: as a number, if it is one.
-fn id_json(text: &str) -> Value {
-    let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
-    number.map_or_else(|| json!(text), |number| json!(number))
-}
-
-/// Reads an id that may be a number or a text.
-fn id_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => number.as_u64().map(|number| number.to_string()),
-        _ => None,
-    }
-}
-
-impl ChannelId {
-    /// Returns the id that a text is; `None` if it is none.
-    pub fn named(text: &str) -> Option<Self> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        let fits = (1..=CHANNEL_CHARS_MAX).contains(&text.len()) && text.bytes().all(plain);
-        fits.then(|| Self(text.to_owned()))
-    }
-
-    /// Reads it from a message.
-    pub fn of(value: &Value) -> Option<Self> {
-        Self::named(&id_text(value)?)
-    }
-
-    /// Shows it in a message.
-    pub fn json(&self) -> Value {
-        id_json(&self.0)
-    }
-
-    /// Returns the room on the server; `None` never, because its id fits.
-    pub fn room(&self) -> Option<RoomId> {
-        format!("channel_{}", self.0).parse().ok()
-    }
-}
-
-impl fmt::Display for ChannelId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl UserId {
-    /// Reads it from a message.
-    pub fn of(value: &Value) -> Option<Self> {
-        let text = id_text(value)?;
-        let fits =
-            (1..=USER_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        fits.then_some(Self(text))
-    }
-
-    /// Shows it in a message.
-    pub fn json(&self) -> Value {
-        id_json(&self.0)
-    }
-
-    /// Returns it as the identity on the server.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// A member of a channel.
 #[derive(Debug)]

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::channel::{Channel, ChannelId, JoinReply, UserId};
+use super::channel::{Channel, JoinReply};
+use super::ids::{ChannelId, UserId};
 use super::messages::{VoiceMessage, error, message, passed_on};
 use super::{Said, Told};
 use crate::core::grants::Grants;

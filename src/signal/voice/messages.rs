@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::channel::{ChannelId, UserId};
+use super::ids::{ChannelId, UserId};
 use crate::limits::MESH_DESCRIPTION_BYTES_MAX;
 
 /// What a message is.
