@@ -14,6 +14,7 @@ mod messages;
 mod news;
 mod packets;
 mod people;
+mod preferred;
 mod protobuf;
 mod reaction;
 mod requests;

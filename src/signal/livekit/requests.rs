@@ -8,6 +8,7 @@ use super::messages::{
     AddTrackRequest, MuteTrackRequest, SessionDescription, SimulateScenario, SubscriptionPermission,
     TrackInfo, UpdateParticipantMetadata, UpdateSubscription, UpdateTrackSettings, numbers,
 };
+use super::preferred;
 use super::reaction::{LiveKitReaction, ask, command, leave, request_id, say};
 use super::sections::OfferedSections;
 use super::tracks::BadTrack;
@@ -50,7 +51,8 @@ impl LiveKitFrontEnd {
         }
         let request = request_id('o', offer.id);
         self.offering = Some((offer.id, offered));
-        let asked = Command::Offer { sdp: offer.sdp, publications };
+        let sdp = preferred::put_first(&offer.sdp, |mid| self.tracks.codec_in(mid));
+        let asked = Command::Offer { sdp, publications };
         LiveKitReaction { demands: vec![command(request, asked)], ..LiveKitReaction::default() }
     }
 

@@ -172,6 +172,12 @@ impl OwnTracks {
         self.published.iter().map(|(mid, own)| own.told(Some(*mid))).collect()
     }
 
+    /// Returns in what codec the video of a section is to be sent, as its client has said.
+    pub fn codec_in(&self, mid: Mid) -> Option<String> {
+        let own = self.published.get(&mid).filter(|own| own.kind == MediaKind::Video)?;
+        self.codec_of(own.track?)
+    }
+
     /// Returns what codec a track is sent in, as its client has said.
     pub fn codec_of(&self, track: TrackId) -> Option<String> {
         let own = self.published.values().find(|own| own.track == Some(track))?;
