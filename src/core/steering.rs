@@ -41,11 +41,6 @@ const HEARD_WITHIN: Duration = Duration::from_secs(2);
 const LOSS_KNOWN_AFTER: Duration = Duration::from_secs(5);
 /// As much of what is sent gets through where the network carries it, in 1/100: rates are measured over different seconds.
 const GETS_THROUGH_PERCENT: u64 = 93;
-/// What is shown and gets through is kept for this long although the estimate does not bear it. Whoever sends less than the
-/// network would take is found to carry 85 % of what they send when somebody else's trial fills a line that they share.
-const DOUBTED_FOR: Duration = Duration::from_secs(1);
-/// The estimate must be at least this much of what is kept, in 1/100.
-const DOUBTED_FROM_PERCENT: u64 = 60;
 /// A step that is tried costs more than what is given by this part of that at least, if there is such a one.
 const WORTH_PART: u64 = 4;
 /// What is wanted in all is told anew if it has changed by more than this part of it: each time it may be probed for.
@@ -172,8 +167,6 @@ pub struct Steering {
     demand: u64,
     /// The estimate that was decided by last.
     decided_by: Option<u64>,
-    /// Since when what is shown has been kept although the estimate does not bear it.
-    doubted_since: Option<Instant>,
     /// Since when video has been sent although nothing was heard of it.
     unheard_since: Option<Instant>,
 }
@@ -354,9 +347,6 @@ impl Steering {
             let wait = if question.link.limited_by.is_none() { HEARD_WITHIN } else { STAGNANT };
             outcome.next = Some(question.now + wait);
         }
-        let doubted_until = self.doubted_since.map(|since| since + DOUBTED_FOR);
-        let doubted_until = doubted_until.filter(|until| *until > question.now);
-        outcome.next = super::timers::earliest(outcome.next, doubted_until);
     }
 
     /// Raises an estimate to the configured minimum, as long as nothing has shown that the network carries less. From then on
@@ -418,13 +408,6 @@ impl Steering {
         self.trusted = self.trusted.take().and_then(|trust| trust.look(*now, link));
         let trusted = self.trusted.as_ref().map_or(0, |_| question.cost(before));
         let held = question.divide(budget.video.max(trusted), |place| count_of(before[place]));
-        if held.iter().zip(before).all(|(held, before)| held >= before) {
-            self.doubted_since = None;
-            return held;
-        }
-        if self.is_doubted(question, before) {
-            return before.clone();
-        }
         let is_paused = (0..held.len()).any(|place| held[place].is_none() && before[place].is_some());
         if !is_paused {
             return held;
@@ -434,19 +417,6 @@ impl Steering {
         let least = question.divide(u64::MAX, |place| count_of(before[place]).min(1));
         let rate = budget.total(question.cost(&least));
         if gets_through(link, rate) && link.estimate >= rate / 2 { least } else { held }
-    }
-
-    /// Whether an estimate that does not bear what is shown is not believed yet, because all of it gets through. Where the
-    /// network has become narrower, less does within a second.
-    fn is_doubted(&mut self, question: &Question<'_>, before: &Sizes) -> bool {
-        let Question { now, link, budget, .. } = question;
-        let since = self.doubted_since.take().unwrap_or(*now);
-        let rate = budget.total(question.cost(before));
-        let is_doubted = gets_through(link, rate)
-            && link.estimate * 100 >= rate * DOUBTED_FROM_PERCENT
-            && now.saturating_duration_since(since) < DOUBTED_FOR;
-        self.doubted_since = is_doubted.then_some(since);
-        is_doubted
     }
 
     /// Tries whether more can be sent than these sizes, and returns what is sent from now on.

@@ -11,16 +11,7 @@ use crate::sim::scenarios::{Played, all, document};
 /// Plays all scenarios, that many at a time, and writes what came of them: to standard output if the path is `-`.
 pub(super) fn run(path: &Path, jobs: u32) -> Result<(), Failure> {
     let base = now();
-    let only = std::env::var("PLAY").unwrap_or_default();
-    let only: Vec<String> = only.split(',').filter(|x| !x.is_empty()).map(str::to_owned).collect();
-    let left = Mutex::new(
-        all()
-            .into_iter()
-            .filter(|x| only.is_empty() || only.iter().any(|y| y == x.name))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .enumerate(),
-    );
+    let left = Mutex::new(all().into_iter().enumerate());
     let next = || left.lock().map_or(None, |mut left| left.next());
     let played: Result<Vec<Vec<(usize, Played)>>, Failure> = thread::scope(|scope| {
         let play =
