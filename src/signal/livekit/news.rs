@@ -30,7 +30,11 @@ impl LiveKitFrontEnd {
     pub(super) fn news(&mut self, event: &Event) -> LiveKitReaction {
         let is_me = |id: &ParticipantId| self.me.as_ref().is_some_and(|me| me.participant == *id);
         let changed = match event {
-            Event::ParticipantJoined(info) => Some(self.people.join(info)),
+            Event::ParticipantJoined(info) => {
+                let mut reaction = say(&update(vec![self.people.join(info)]));
+                reaction.and(tell_of_quality(vec![good(info.participant)]));
+                return reaction;
+            }
             Event::ParticipantLeft(id, reason) => {
                 self.qualities.remove(id);
                 self.people.leave(*id, *reason)
@@ -171,8 +175,10 @@ impl LiveKitFrontEnd {
             return LiveKitReaction::default();
         }
         let mut reaction = LiveKitReaction::default();
-        if !self.qualities.is_empty() {
-            reaction.and(tell_of_quality(self.qualities.values().cloned().collect()));
+        let of = |id| self.qualities.get(&id).cloned().unwrap_or_else(|| good(id));
+        let all: Vec<ConnectionQualityInfo> = self.people.ids().map(of).collect();
+        if !all.is_empty() {
+            reaction.and(tell_of_quality(all));
         }
         if !self.speaking.is_empty() {
             let info = |(id, level): (&ParticipantId, &f32)| SpeakerInfo {
@@ -242,4 +248,9 @@ impl LiveKitFrontEnd {
 fn tell_of_quality(updates: Vec<ConnectionQualityInfo>) -> LiveKitReaction {
     let connection_quality = Some(ConnectionQualityUpdate { updates });
     say(&SignalResponse { connection_quality, ..SignalResponse::default() })
+}
+
+/// Returns the quality of somebody's call of whom nothing was told: the core leaves out that it is good.
+fn good(id: ParticipantId) -> ConnectionQualityInfo {
+    ConnectionQualityInfo { participant_sid: participant_sid(id), quality: 2, score: 5.0 }
 }

@@ -112,6 +112,11 @@ impl People {
         }
     }
 
+    /// Returns who is there.
+    pub fn ids(&self) -> impl Iterator<Item = ParticipantId> {
+        self.by_id.keys().copied()
+    }
+
     /// Returns how many there are.
     pub fn count(&self) -> usize {
         self.by_id.len()
