@@ -46,7 +46,7 @@ mod transport;
 mod waiting;
 
 pub use deadlines::Fired;
-pub use membership::unknown_participant;
+pub use door::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 use speakers::Floor;
 pub use steering::Decision;

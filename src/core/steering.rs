@@ -206,11 +206,6 @@ impl Question<'_> {
         self.wanted.get(place).map_or(0, |wanted| wanted.steps.len())
     }
 
-    /// The largest size of each track: what would be shown if the network carried everything.
-    fn all(&self) -> Sizes {
-        (0..self.wanted.len()).map(|place| self.count(place).checked_sub(1)).collect()
-    }
-
     /// Whether a track is shown in less than the size that fits.
     fn is_limited(&self, place: usize, size: Option<usize>) -> bool {
         count_of(size) < self.count(place)
@@ -250,11 +245,6 @@ fn count_of(size: Option<usize>) -> usize {
 /// What a track's steps take up to one.
 fn caps(wanted: &Wanted, size: Option<usize>) -> Caps {
     Caps::of(wanted.steps.get(..count_of(size)).unwrap_or(&wanted.steps))
-}
-
-/// Whether as much gets through as is sent at that rate, bits per second.
-fn gets_through(link: &Link, rate: u64) -> bool {
-    link.acknowledged.is_some_and(|through| through * 100 >= rate * GETS_THROUGH_PERCENT)
 }
 
 impl Steering {
@@ -336,7 +326,8 @@ impl Steering {
     /// everything they want.
     fn look_again(&mut self, question: &Question<'_>, sizes: &Sizes, outcome: &mut Outcome) {
         let is_limited = (0..sizes.len()).any(|place| question.is_limited(place, sizes[place]));
-        let demand = question.budget.total(question.cost(&question.all()));
+        let all: Sizes = (0..sizes.len()).map(|place| question.count(place).checked_sub(1)).collect();
+        let demand = question.budget.total(question.cost(&all));
         if !is_limited {
             self.demand = 0;
         } else if self.demand.abs_diff(demand) * DEMAND_PART > self.demand {
@@ -416,7 +407,9 @@ impl Steering {
         // through, it is not paused for that.
         let least = question.divide(u64::MAX, |place| count_of(before[place]).min(1));
         let rate = budget.total(question.cost(&least));
-        if gets_through(link, rate) && link.estimate >= rate / 2 { least } else { held }
+        let gets_through =
+            link.acknowledged.is_some_and(|through| through * 100 >= rate * GETS_THROUGH_PERCENT);
+        if gets_through && link.estimate >= rate / 2 { least } else { held }
     }
 
     /// Tries whether more can be sent than these sizes, and returns what is sent from now on.
@@ -433,7 +426,6 @@ impl Steering {
             self.note_denied(*now, link.estimate);
         }
         let rate = budget.total(question.cost(&goal));
-        self.patience.on_goal(rate, budget.total(question.cost(&question.all())));
         let nothing_is_sent = free.iter().all(Option::is_none);
         if self.trial.is_none() && self.may_try(question, is_borne, nothing_is_sent) {
             self.trial = Some(Trial::new(*now, link, rate));

@@ -21,7 +21,7 @@ use crate::core::path::{LocalCandidate, TransportProtocol};
 use crate::core::profile::Profile;
 use crate::core::room_options::RoomChange;
 use crate::core::stats::RoomSnapshot;
-use crate::core::topology::{ClientMode, MeshPolicy, MeshSettings, Mode, Strategy, View};
+use crate::core::topology::{ClientMode, MeshPolicy, MeshSettings, Mode, Strategy, Topology, View};
 use crate::core::{Input, Output, Settings, Sfu};
 
 /// How long people do things.
@@ -244,8 +244,7 @@ impl World {
             Deed::NoPath(who, other) => {
                 if let (Some((own, _)), Some((with, _))) = (&self.people[who].own, &self.people[other].own) {
                     let (own, with) = (*own, *with);
-                    let is_straight =
-                        self.sfu.topology(&Self::room()).is_some_and(|topology| topology.is_straight());
+                    let is_straight = self.sfu.topology(&Self::room()).is_some_and(Topology::is_straight);
                     let both = self.people[who].can_mesh && self.people[other].can_mesh && own != with;
                     if is_straight && both && self.people[who].connection.is_some() {
                         self.no_path.insert((own, with));

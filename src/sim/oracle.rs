@@ -325,16 +325,10 @@ impl Oracle {
         member.touched = true;
         match command {
             Command::Mute { track, muted } => self.fed_mute(now, *track, *muted),
-            Command::Pause { track, paused } => {
-                if member.wants(*track) {
-                    let asked = &mut member.asked_to_pause;
-                    if *paused {
-                        asked.insert(*track)
-                    } else {
-                        asked.remove(track)
-                    };
-                    member.review_pause(now, *track);
-                }
+            Command::Pause { track, paused } if member.wants(*track) => {
+                let asked = &mut member.asked_to_pause;
+                let _ = if *paused { asked.insert(*track) } else { asked.remove(track) };
+                member.review_pause(now, *track);
             }
             Command::Prefer(preferences) => {
                 for Preference { track, wish } in preferences {

@@ -94,5 +94,5 @@ fn a_track_that_comes_later_and_a_person_who_comes_later_are_bound_as_well() {
     world.command(0, Command::SetAudience(None));
     world.run(Duration::from_millis(200));
     assert!(!world.clients[3].shown().contains(&camera));
-    assert_eq!(world.clients[3].shown().len(), 1, "her microphone");
+    assert_eq!(world.clients[3].shown().len(), 2, "her microphone and her other camera");
 }

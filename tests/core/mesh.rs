@@ -87,8 +87,8 @@ fn seven_go_straight_the_eighth_takes_all_to_the_server_and_with_five_they_are_b
     assert!((0..7).all(|person| where_is(&world, person) == (Mode::P2p, None)));
     assert!(told(&world, 5).is_some_and(|view| view.warm), "six: the server may be got ready");
     come(&mut world, 7);
-    for person in 0..8 {
-        assert_eq!(where_is(&world, person), (Mode::P2p, Some(Mode::Sfu)), "{}", NAMES[person]);
+    for (person, name) in NAMES.iter().enumerate().take(8) {
+        assert_eq!(where_is(&world, person), (Mode::P2p, Some(Mode::Sfu)), "{name}");
     }
     let last = world.clients[7].joined.clone().expect("she has joined").topology.expect("the reply tells");
     assert_eq!((last.moving_to, last.migration, last.reason), (Some(Mode::Sfu), 1, Reason::Size));

@@ -1,6 +1,9 @@
 //! A world without sockets: the core, the handshakes that the shell would run, and clients made of whole str0m
 //! endpoints, all under one virtual clock. Datagrams arrive at once; time jumps to the next deadline.
 
+#[path = "world/publishing.rs"]
+mod publishing;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -8,7 +11,7 @@ use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::format::PayloadParams;
-use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RedEncoder, RedundantBlock, RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
@@ -486,52 +489,6 @@ impl World {
     /// Returns the outputs of a fresh core for everything that happened here, with the clock shifted.
     pub fn replay(&self, shift: Duration) -> Vec<Vec<u8>> {
         replay(&self.settings, shift, &self.record)
-    }
-
-    /// Makes a client's first offer: `slots` of each kind, and these sources to send.
-    pub fn publish(&mut self, client: usize, slots: usize, sources: &[Source]) {
-        let Client { rtc, slots: own_slots, sending, .. } = &mut self.clients[client];
-        let mut changes = rtc.sdp_api();
-        for _ in 0..slots {
-            for kind in [MediaKind::Audio, MediaKind::Video] {
-                own_slots.push((changes.add_media(kind, Direction::RecvOnly, None, None, None), kind));
-            }
-        }
-        for source in sources {
-            let kind = match source.kind() {
-                strait::core::command::MediaKind::Audio => MediaKind::Audio,
-                strait::core::command::MediaKind::Video => MediaKind::Video,
-            };
-            sending.push((changes.add_media(kind, Direction::SendOnly, None, None, None), *source));
-        }
-        let (offer, pending) = changes.apply().expect("something changed");
-        self.offer(client, &offer.to_sdp_string(), pending);
-    }
-
-    /// Makes a client's first offer: `slots` of each kind, and a camera in these encodings, each with its height.
-    pub fn publish_layers(&mut self, client: usize, slots: usize, layers: &[(&str, u16)]) {
-        let Client { rtc, slots: own_slots, sending, declared, .. } = &mut self.clients[client];
-        let mut changes = rtc.sdp_api();
-        for _ in 0..slots {
-            for kind in [MediaKind::Audio, MediaKind::Video] {
-                own_slots.push((changes.add_media(kind, Direction::RecvOnly, None, None, None), kind));
-            }
-        }
-        let send = layers.iter().map(|(rid, _)| SimulcastLayer::new(rid)).collect();
-        let simulcast = Simulcast { send, recv: Vec::new() };
-        let mid = changes.add_media(MediaKind::Video, Direction::SendOnly, None, None, Some(simulcast));
-        sending.push((mid, Source::Camera));
-        *declared = layers
-            .iter()
-            .map(|(rid, height)| EncodingRequest {
-                rid: (*rid).to_owned(),
-                width: Some(height * 16 / 9),
-                height: Some(*height),
-                max_bitrate: None,
-            })
-            .collect();
-        let (offer, pending) = changes.apply().expect("something changed");
-        self.offer(client, &offer.to_sdp_string(), pending);
     }
 
     /// A client changes the direction of a section.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tracing::{debug, info};
 
+use super::door::unknown_participant;
 use super::{Owner, Room};
 use crate::core::command::{Join, MediaKind, Resume};
 use crate::core::event::{
@@ -390,13 +391,4 @@ impl Room {
 
 fn drawn_twice() -> Refusal {
     Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again")
-}
-
-/// Returns the refusal of a resume that names nobody in the room.
-pub fn unknown_participant() -> Refusal {
-    Refusal::new(
-        RefusalCode::UnknownParticipant,
-        "there is no such participant, or not any longer",
-        "join the room again",
-    )
 }

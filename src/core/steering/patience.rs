@@ -1,8 +1,5 @@
 //! Patience: when somebody may be sent more again. Less is sent at once; more only when it has been quiet for a while, and
 //! ever later if it fails again and again, because each attempt costs key frames and may cost a stutter.
-//!
-//! Whoever asks for a small part of what they want waits for less time. Of several viewers who share a line, the one who sees
-//! least thereby comes first: otherwise whoever had the most would keep it, since all others have failed more often.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +10,6 @@ const FAILS_WITHIN: Duration = Duration::from_secs(10);
 /// How long the next step waits after one that failed: doubled after each further one, up to the second.
 const WAIT_FIRST: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// Who asks for a part of what they want waits for that part of the time, in 1/100, but for no less than this of it.
-const PART_MIN_PERCENT: u64 = 33;
 /// Failures are forgiven when the estimate exceeds the rate that failed by this part of it.
 const FORGIVEN_BEYOND: u64 = 4;
 
@@ -27,8 +22,6 @@ pub struct Patience {
     failures: u32,
     /// The most of what trials turned out not to show, bits per second, since they were forgiven.
     failed: u64,
-    /// What part of all that is wanted the next step comes to, in 1/100; 0 if nobody has said it.
-    part_percent: u64,
 }
 
 impl Patience {
@@ -50,18 +43,8 @@ impl Patience {
     pub fn wait(&self) -> Duration {
         match self.failures {
             0 => CHANGES_APART,
-            failures => {
-                let whole = (WAIT_FIRST * (1 << (failures - 1).min(4))).min(WAIT_MAX);
-                let part = if self.part_percent == 0 { 100 } else { self.part_percent };
-                let part = part.clamp(PART_MIN_PERCENT, 100) as u32;
-                (whole * part / 100).max(CHANGES_APART)
-            }
+            failures => (WAIT_FIRST * (1 << (failures - 1).min(4))).min(WAIT_MAX),
         }
-    }
-
-    /// Says what the next step comes to, and what all that is wanted would, bits per second.
-    pub fn on_goal(&mut self, rate: u64, wanted: u64) {
-        self.part_percent = (u128::from(rate) * 100 / u128::from(wanted.max(1))).min(100) as u64;
     }
 
     /// Notes a step up.
@@ -144,24 +127,6 @@ mod tests {
         assert_eq!(patience.next(), Some(at(now + 10)), "a step that holds makes up for what was before");
         patience.on_failed_trial(at(now + 12), 500_000);
         assert_eq!(patience.next(), Some(at(now + 17)), "the first failure after that");
-    }
-
-    #[test]
-    fn who_asks_for_little_of_what_they_want_waits_less() {
-        let start = Instant::now();
-        let waits = |rate: u64| {
-            let mut patience = Patience::default();
-            let mut waits = Vec::new();
-            for _ in 0..6 {
-                patience.on_failed_trial(start, 1_500_000);
-                patience.on_goal(rate, 1_500_000);
-                waits.push(patience.wait().as_millis());
-            }
-            waits
-        };
-        assert_eq!(waits(1_500_000), [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
-        assert_eq!(waits(750_000), [3_000, 5_000, 10_000, 20_000, 30_000, 30_000]);
-        assert_eq!(waits(150_000), [3_000, 3_300, 6_600, 13_200, 19_800, 19_800], "but not all the time");
     }
 
     #[test]

@@ -342,10 +342,7 @@ impl Front {
             Incoming::Text(text) => {
                 self.counters.websocket_messages_in += 1;
                 match front_end.receive(now, text.as_str()) {
-                    Ok(said) => match self.take_voice(now, (id, place), &said) {
-                        Ok(()) => None,
-                        Err(say) => Some(say),
-                    },
+                    Ok(said) => self.take_voice(now, (id, place), &said).err(),
                     Err(refused) => Some(refused.say),
                 }
             }

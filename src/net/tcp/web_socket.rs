@@ -48,7 +48,7 @@ pub enum Incoming {
 /// The front end of a client, by the protocol that it speaks.
 pub enum Client {
     /// Ours.
-    Native(FrontEnd),
+    Native(Box<FrontEnd>),
     /// That of LiveKit.
     LiveKit(Box<LiveKitFrontEnd>),
     /// That of apps on mediasoup, whose sessions are not the connection's.
@@ -156,7 +156,7 @@ impl Socket {
             next_ping: now + config.websocket_ping_interval,
             heard: now,
             last_message: now,
-            client: Client::Native(FrontEnd::new(limits_of(config), now)),
+            client: Client::Native(Box::new(FrontEnd::new(limits_of(config), now))),
             origin,
             pass: None,
         }

@@ -213,7 +213,7 @@ impl LiveKitFrontEnd {
             return LiveKitReaction::default();
         }
         if let Some(offer) = request.offer {
-            return self.receive_offer(now, offer, all);
+            return self.receive_offer(now, &offer, all);
         }
         if let Some(answer) = request.answer {
             return self.receive_answer(&answer);

@@ -26,7 +26,7 @@ impl LiveKitFrontEnd {
     pub(super) fn receive_offer(
         &mut self,
         now: Instant,
-        offer: SessionDescription,
+        offer: &SessionDescription,
         mut all: Shared<'_>,
     ) -> LiveKitReaction {
         let is_allowed =

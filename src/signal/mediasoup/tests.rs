@@ -1,3 +1,5 @@
+//! A session of an app on mediasoup, and its WebSocket: what they ask of the core, and what they say of its events.
+
 use std::time::Instant;
 
 use serde_json::{Value, json};

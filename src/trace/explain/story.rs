@@ -99,7 +99,6 @@ impl Story {
             Fact::CannotReceive(person, track) => self.cannot_receive(at, index(person), index(track))?,
             Fact::Let(person, track, is_let) => self.is_let(at, index(person), index(track), *is_let)?,
             Fact::Paused(person, track, paused) => self.paused(at, index(person), index(track), *paused)?,
-
             Fact::Wants { person, track, width, height } => {
                 self.wants(at, index(person), index(track), *width, *height)?;
             }
@@ -114,7 +113,6 @@ impl Story {
                 self.steered(at, index(person), *estimate, *verdict)?;
             }
             Fact::Encodings(track, active) => self.encodings(at, index(track), active)?,
-
             Fact::Incoming { track, codec, .. } => self.stream_in(index(track), codec)?,
             Fact::Outgoing { person, mid, is_video } => self.stream_out(index(person), mid, *is_video),
             Fact::Followed(stream) => self.encoding_selected(*stream)?,

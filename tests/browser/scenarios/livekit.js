@@ -298,7 +298,7 @@ const tries = (person, ...words) => person.page.evaluate((words) => lab.simulate
 /** Forgets what the page was told until now. */
 const forgets = (person) => person.page.evaluate(() => (lab.news.length = lab.connection.length = 0));
 
-scenario("LiveKit's clients are told who speaks, how good a call is, what is paused, and what they cannot decode", async (world) => {
+scenario("LiveKit's clients are told who speaks, how good a call is, what pauses, and what they cannot decode", async (world) => {
   const anna = await world.enters("Anna", LIVEKIT);
   const ben = await world.enters("Ben", LIVEKIT);
   const cleo = await world.arrives("Cleo", LIVEKIT);
