@@ -45,8 +45,8 @@ mod tracks;
 mod transport;
 mod waiting;
 
+pub use commands::unknown_participant;
 pub use deadlines::Fired;
-pub use door::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 use speakers::Floor;
 pub use steering::Decision;

@@ -26,6 +26,15 @@ fn no_transport() -> Refusal {
     )
 }
 
+/// Returns the refusal of a resume that names nobody in the room.
+pub fn unknown_participant() -> Refusal {
+    Refusal::new(
+        RefusalCode::UnknownParticipant,
+        "there is no such participant, or not any longer",
+        "join the room again",
+    )
+}
+
 impl Room {
     pub(super) fn handle_command(
         &mut self,

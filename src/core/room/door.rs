@@ -202,12 +202,3 @@ impl Room {
         Ok(())
     }
 }
-
-/// Returns the refusal of a resume that names nobody in the room.
-pub fn unknown_participant() -> Refusal {
-    Refusal::new(
-        RefusalCode::UnknownParticipant,
-        "there is no such participant, or not any longer",
-        "join the room again",
-    )
-}

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tracing::{debug, info};
 
-use super::door::unknown_participant;
+use super::commands::unknown_participant;
 use super::{Owner, Room};
 use crate::core::command::{Join, MediaKind, Resume};
 use crate::core::event::{
