@@ -71,7 +71,7 @@ pub fn section(
 }
 
 /// Returns what the parameters say of the encodings of a simulcast. They say how many times smaller each is than what is filmed,
-/// and not how large that is: it is taken for [`FULL`].
+/// and not how large that is: it is taken for 1280×720.
 pub fn encodings(parameters: &RtpParameters) -> Vec<SentEncoding> {
     let count = parameters.encodings.len();
     let request = |(place, encoding): (usize, &RtpEncodingParameters)| {
