@@ -26,7 +26,7 @@ scenario("by REST, by a WebSocket and on our own SDK people hear and see each ot
   const anna = await world.enters("Anna", REST);
   const ben = await world.enters("Ben");
   const cleo = await world.enters("Cleo", SOCKET);
-  const dan = await world.enters("Dan", { sdk: "livekit" });
+  const dan = await world.enters("Dan", { sdk: "livekit-client" });
   await allSeeAndHearAll([anna, ben, cleo, dan]);
 });
 
