@@ -83,7 +83,7 @@ such as team-*. May be given several times.
     drain: Option<String>,
 
     #[arg(long, value_name = "FILE", help_heading = "Operation")]
-    #[arg(help = "Read this configuration file (TOML, or a LiveKit server's YAML) [env: STRAIT_CONFIG]")]
+    #[arg(help = "Read this configuration file (TOML, or LiveKit's YAML) [env: STRAIT_CONFIG]")]
     #[arg(long_help = "\
 Read settings from this TOML file, or from a LiveKit server's, whose name ends in .yaml.
 `strait config` prints one with every key and its value, which can be used as a start.
