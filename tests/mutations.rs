@@ -93,17 +93,7 @@ const STORIES: &[(&str, Story)] = &[
     ("rtx-with-other-marker", layered::vp9_in_three_sizes),
     ("layers-not-lowered", layered::vp9_step_by_step),
     ("load-not-lowered", a_machine_is_full),
-    ("move-not-acknowledged", calls_move),
-    ("move-not-asked-again", calls_move),
-    ("move-never-ends", calls_move),
-    ("capability-ignored", calls_move),
 ];
-
-/// Calls go straight while they are small, and people come and go.
-fn calls_move() -> Option<String> {
-    let base = Instant::now();
-    (0..30).find_map(|seed| strait::sim::meshed::play(seed, base).0.into_iter().next())
-}
 
 /// Anna talks to Ben and is seen for a second: a frame of one packet each 40 ms.
 fn seen_by_ben() -> world::World {

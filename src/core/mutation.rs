@@ -182,13 +182,5 @@ mod chosen {
         LayersNotLowered "layers-not-lowered",
         /// While the processor is full, video is paused, and not lowered before.
         LoadNotLowered "load-not-lowered",
-        /// That somebody has moved between the mesh and the server is not noted.
-        MoveNotAcknowledged "move-not-acknowledged",
-        /// Whoever has not heard that they are to move is not told again.
-        MoveNotAskedAgain "move-not-asked-again",
-        /// A move that not everybody has made does not end.
-        MoveNeverEnds "move-never-ends",
-        /// Somebody who cannot send straight to the others is left alone on the server.
-        CapabilityIgnored "capability-ignored",
     }
 }

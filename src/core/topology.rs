@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 
 pub use rules::{ClientMode, MeshPolicy, MeshSettings, Mode, Outcome, Reason, Sizing, Strategy, View};
 
-use super::mutation::mutated;
 use super::timers::earliest;
 
 /// How often the time until another try doubles when a move fails again and again.
@@ -255,7 +254,6 @@ impl<K: Copy + Ord> Topology<K> {
     pub fn migrated(&mut self, now: Instant, key: K, number: u32) -> bool {
         if number == self.number
             && let Some(member) = self.members.get_mut(&key)
-            && !mutated!(MoveNotAcknowledged)
         {
             member.ask_again = None;
             self.review(now);
@@ -327,9 +325,7 @@ impl<K: Copy + Ord> Topology<K> {
             if let Some(member) = self.members.get_mut(&key) {
                 member.ask_again = Some(now + self.settings.resend);
             }
-            if !mutated!(MoveNotAskedAgain) {
-                self.news.push(News::Tell(Some(key), view));
-            }
+            self.news.push(News::Tell(Some(key), view));
         }
     }
 
@@ -347,9 +343,6 @@ impl<K: Copy + Ord> Topology<K> {
     /// Returns when a running move is over, whoever has not moved.
     fn ends(&self, running: Migration) -> Instant {
         let reset = running.since + self.settings.reset;
-        if mutated!(MoveNeverEnds) {
-            return reset + Duration::from_secs(3600);
-        }
         // Of a hard move there is no old path left to go back to, so that it gets all the time that there is.
         if self.settings.strategy == Strategy::Hard && self.is_awaited() {
             reset
@@ -384,7 +377,7 @@ impl<K: Copy + Ord> Topology<K> {
         if self.policy == MeshPolicy::Off {
             return (Mode::Sfu, Reason::Forced);
         }
-        if self.is_server_needed() && !mutated!(CapabilityIgnored) {
+        if self.is_server_needed() {
             return (Mode::Sfu, Reason::Capability);
         }
         if let Some(forced) = self.forced {

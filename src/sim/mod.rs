@@ -12,7 +12,6 @@ pub mod dice;
 pub mod layering;
 pub mod line;
 pub mod mark;
-pub mod meshed;
 pub mod network;
 pub mod oracle;
 pub mod plan;

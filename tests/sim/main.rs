@@ -1,6 +1,5 @@
 //! Simulated worlds: a fixed set of seeds, in which nothing may go wrong, and which do the same twice.
 
-mod meshed;
 mod scenarios;
 mod traces;
 
