@@ -172,6 +172,11 @@ impl Priority {
             Self::High => "high",
         }
     }
+
+    /// Returns the priority of that name; `None` if there is none.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|priority| priority.as_str() == name)
+    }
 }
 
 /// A track, and all that somebody wants of it: what they wanted before does not count any more.

@@ -10,7 +10,7 @@ use crate::limits::{MESH_CANDIDATE_BYTES_MAX, MESH_DESCRIPTION_BYTES_MAX, MESH_T
 /// A track that its owner sends straight to the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeshTrack {
-    /// The track's id in its owner's offers (`a=msid`, RFC 8830): 1–64 characters.
+    /// Its owner's name of it, which none of their other tracks has: 1–64 characters.
     pub id: Box<str>,
     /// What it shows.
     pub source: Source,

@@ -29,20 +29,24 @@ fn replaced(id: &str, prefix: &str) -> String {
     format!("{prefix}{}", id.split_once('-').map_or(id, |(_, digits)| digits))
 }
 
-/// Returns the stream and the track of an msid (RFC 8830 §2): `PA_…|camera` and `TR_…`. Tracks of one owner and one stream play
-/// in sync. Unless their label says another stream, these are microphone and camera, and the screen with its audio.
+/// Returns the stream of a track. Tracks of one owner and one stream play in sync. Unless their label says another stream, these
+/// are microphone and camera, and the screen with its audio.
+pub fn stream_of(source: Source, label: Option<&TrackLabel>) -> &str {
+    match (label.map(TrackLabel::stream).filter(|stream| !stream.is_empty()), source) {
+        (Some(stream), _) => stream,
+        (None, Source::Microphone | Source::Camera) => "camera",
+        (None, Source::Screen | Source::ScreenAudio) => "screen",
+    }
+}
+
+/// Returns the stream and the track of an msid (RFC 8830 §2): `PA_…|camera` and `TR_…`.
 pub fn msid_of_track(
     owner: ParticipantId,
     track: TrackId,
     source: Source,
     label: Option<&TrackLabel>,
 ) -> (String, String) {
-    let stream = match (label.map(TrackLabel::stream).filter(|stream| !stream.is_empty()), source) {
-        (Some(stream), _) => stream,
-        (None, Source::Microphone | Source::Camera) => "camera",
-        (None, Source::Screen | Source::ScreenAudio) => "screen",
-    };
-    (format!("{}|{stream}", participant_sid(owner)), track_sid(track))
+    (format!("{}|{}", participant_sid(owner), stream_of(source, label)), track_sid(track))
 }
 
 #[cfg(test)]

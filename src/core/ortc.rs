@@ -310,8 +310,7 @@ mod kind_text {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MediaKind, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let kind = MediaKind::ALL.into_iter().find(|kind| kind.as_str() == text);
-        kind.ok_or_else(|| D::Error::custom("kind is neither `audio` nor `video`"))
+        MediaKind::named(&text).ok_or_else(|| D::Error::custom("kind is neither `audio` nor `video`"))
     }
 }
 

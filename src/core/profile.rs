@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::ids::ParticipantId;
 use crate::limits::{ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, IDENTITY_CHARS_MAX, METADATA_BYTES_MAX};
 
 /// Who somebody is, as others see them.
@@ -44,6 +45,11 @@ impl Profile {
     /// Makes the profile of somebody of whom nothing is known but their name.
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Returns by what programs know somebody with that id: their identity or, if nobody vouches for one, the id.
+    pub fn known_as(&self, id: ParticipantId) -> String {
+        self.identity.clone().unwrap_or_else(|| id.to_string())
     }
 
     /// Returns the profile with a change made to it.

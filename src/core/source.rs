@@ -60,4 +60,9 @@ impl MediaKind {
             Self::Video => "video",
         }
     }
+
+    /// Returns the kind of that name; `None` if there is none.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
 }

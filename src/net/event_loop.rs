@@ -655,12 +655,10 @@ impl EventLoop {
 
     fn run_deadlines(&mut self, now: Instant) {
         let listens_first = now < self.listens_first_until && self.front.connections.ready_len() > 0;
-        let until = clock::now() + ENDING_PER_PASS;
-        // The others are still due in the next pass.
-        let has_time = || !listens_first && clock::now() < until;
-        while has_time()
-            && let Some(place) = self.front.connections.next_due(now)
-        {
+        // Looked at when the first one is due: most passes end none.
+        let mut until = None;
+        while !listens_first && let Some(place) = self.front.connections.next_due(now) {
+            let until = *until.get_or_insert_with(|| clock::now() + ENDING_PER_PASS);
             let Some(connection) = self.front.connections.at(place) else { continue };
             match connection.run_deadline(now, &self.front.config) {
                 Standing::Open => self.front.connections.touch(place),
@@ -673,6 +671,10 @@ impl EventLoop {
                 }
                 // Only writing finds this.
                 Standing::TooSlow => {}
+            }
+            // The others are still due in the next pass.
+            if clock::now() >= until {
+                break;
             }
         }
         self.shard.run_deadlines(now);

@@ -391,7 +391,7 @@ impl Front {
     }
 
     /// Sends a text on a connection's WebSocket, if it is still there.
-    pub(super) fn say(&mut self, connection: ConnectionId, text: String) {
+    fn say(&mut self, connection: ConnectionId, text: String) {
         let Some(place) = self.connections.place_of(connection) else { return };
         if let Some(socket) = self.connections.at(place).and_then(Connection::web_socket) {
             self.counters.websocket_messages_out += 1;
@@ -400,12 +400,17 @@ impl Front {
         }
     }
 
+    /// Notes for what is not the connection's own that its WebSocket has ended: a session of mediasoup's, a voice channel.
+    fn leave_sessions(&mut self, now: Instant, socket: ConnectionId) {
+        self.end_mediasoup(now, socket, false);
+        self.voice.lost(now, socket);
+    }
+
     /// Ends the part of a connection that the core may know of: its WebSocket's front end, or the wait of its parked
     /// request. Returns what the core has to hear, and under which id.
     pub fn end(&mut self, now: Instant, place: usize) -> Option<(ConnectionId, Demand)> {
         let connection = self.connections.at(place)?;
         let id = connection.id;
-        self.voice.lost(clock::now(), id);
         // An HTTP connection has no WebSocket.
         if let Some(parked) = connection.unpark() {
             if self.mediasoup.owns(parked.session) {
@@ -415,7 +420,7 @@ impl Front {
             return Some((parked.session, self.whip.abandon(parked.session, id)?));
         }
         let demand = connection.web_socket().and_then(|socket| socket.client.lost());
-        self.end_mediasoup(now, id, false);
+        self.leave_sessions(now, id);
         Some((id, demand?))
     }
 
@@ -590,8 +595,7 @@ impl Front {
         let demand = socket.client.lost();
         socket.close(now, Close::TooSlow);
         connection.finish_web_socket(now);
-        self.end_mediasoup(now, id, false);
-        self.voice.lost(now, id);
+        self.leave_sessions(now, id);
         Some((id, demand?))
     }
 
@@ -764,8 +768,7 @@ impl Front {
         let id = connection.id;
         let demand = connection.web_socket().and_then(|socket| socket.client.lost());
         connection.finish_web_socket(now);
-        self.end_mediasoup(now, id, false);
-        self.voice.lost(now, id);
+        self.leave_sessions(now, id);
         if demand.is_some() {
             debug!(connection = id.0, "signalling connection lost");
         }

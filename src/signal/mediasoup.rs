@@ -25,7 +25,6 @@ mod tests;
 pub use calls::{Call, CallName, Entering, no_receiver, no_transport};
 pub use fields::Fields;
 pub use news::{Dialect, News, producer_json};
-pub use people::user_of;
 pub use rates::{CALL_COST, CallRates};
 pub use session::{Asked, ReplyTo, Session, SessionReaction, not_there, plain};
 pub use socket::{MessageRef, SocketFrontEnd, SocketReaction, Told, reply_text};

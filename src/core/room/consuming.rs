@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use super::Room;
 use super::parametric::bad_parameters;
-use crate::core::command::{MediaKind, Source};
+use crate::core::command::MediaKind;
 use crate::core::event::{Consumed, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, Ssrc, TrackId, TransportId, TransportKey};
+use crate::core::msid::stream_of;
 use crate::core::negotiated::Codec;
 use crate::core::ortc::consumed::{self, Sent};
 use crate::core::ortc::{RtpCapabilities, TransportDirection, check};
 use crate::core::outbox::Outbox;
-use crate::core::track_label::TrackLabel;
 use crate::core::transport::Transport;
 
 fn no_receive_transport() -> Refusal {
@@ -171,10 +171,5 @@ const CLIENTS_OWN_SSRC: Ssrc = Ssrc(1234);
 
 /// Returns the canonical name of what is sent of a track: the same for all tracks of its owner that play in sync.
 fn cname(publication: &Publication) -> String {
-    let label = publication.label.as_deref().map(TrackLabel::stream).filter(|stream| !stream.is_empty());
-    let stream = label.unwrap_or(match publication.source {
-        Source::Microphone | Source::Camera => "camera",
-        Source::Screen | Source::ScreenAudio => "screen",
-    });
-    format!("{}-{stream}", publication.owner_id)
+    format!("{}-{}", publication.owner_id, stream_of(publication.source, publication.label.as_deref()))
 }

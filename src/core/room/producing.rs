@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::Room;
 use super::commands::not_permitted;
 use super::parametric::{bad_parameters, unknown_transport};
-use super::publish::unknown_track;
 use crate::core::command::{EncodingRequest, MediaKind, PublicationRequest, Source};
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId, TransportId, TransportKey};
@@ -72,10 +71,7 @@ impl Room {
         track: TrackId,
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
-        let key = *self.by_track.get(&track).ok_or_else(unknown_track)?;
-        if self.publications[key.0].owner != from {
-            return Err(unknown_track());
-        }
+        let key = self.own_track(from, track)?;
         self.unpublish(now, key, outbox);
         Ok(())
     }

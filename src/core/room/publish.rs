@@ -226,10 +226,7 @@ impl Room {
         muted: bool,
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
-        let key = *self.by_track.get(&track).ok_or_else(unknown_track)?;
-        if self.publications[key.0].owner != from {
-            return Err(unknown_track());
-        }
+        let key = self.own_track(from, track)?;
         self.set_muted(now, key, muted, outbox);
         Ok(())
     }

@@ -31,6 +31,12 @@ impl Room {
         if self.publications[key.0].owner == from { Err(unknown_track()) } else { Ok(key) }
     }
 
+    /// Finds a track that a member publishes themselves.
+    pub(super) fn own_track(&self, from: ParticipantKey, track: TrackId) -> Result<PublicationKey, Refusal> {
+        let key = *self.by_track.get(&track).ok_or_else(unknown_track)?;
+        if self.publications[key.0].owner == from { Ok(key) } else { Err(unknown_track()) }
+    }
+
     /// Finds a track that a moderator does something to, or the operator with `None`: any but the moderator's own.
     pub(super) fn moderated_track(
         &self,

@@ -31,6 +31,7 @@ use crate::core::stats::ParticipantSnapshot;
 use crate::limits::NAME_CHARS_MAX;
 use crate::net::address_rates::host_of;
 use crate::net::client_origin::ClientOrigin;
+use crate::net::http::body::must_be_json;
 use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
 use crate::net::mediasoup_sessions::{Key, Owner, same};
@@ -38,7 +39,7 @@ use crate::net::tcp::web_socket::limits_of;
 use crate::net::{clock, entropy};
 use crate::signal::mediasoup::{
     Asked, CALL_COST, Call, CallName, CallRates, Dialect, Entering, Fields, ReplyTo, Session, no_receiver,
-    no_transport, not_there, producer_json, status, user_of,
+    no_transport, not_there, producer_json, status,
 };
 use crate::signal::native::refusals;
 use crate::signal::{Demand, Ticket};
@@ -227,7 +228,7 @@ impl Front {
         let people = snapshot.iter().flat_map(|room| &room.participants);
         let mut producers = Vec::new();
         for person in people.filter(|person| !person.grants.hidden) {
-            let id = user_of(person.participant, &person.profile);
+            let id = person.profile.known_as(person.participant);
             if user.is_some_and(|user| user != id) {
                 continue;
             }
@@ -255,13 +256,8 @@ impl Front {
         (dialect, name): (Dialect, CallName),
         sfu: &Sfu,
     ) -> Result<MediasoupOutcome, Refusal> {
-        // `text/plain` and forms can be sent by any web page without asking first, with the browser's cookie.
-        if request.content_type() != "application/json" {
-            return Ok(MediasoupOutcome::Answer(Response::problem(
-                415,
-                "the body is not JSON",
-                "send it with Content-Type: application/json",
-            )));
+        if let Err(response) = must_be_json(request, "send it with Content-Type: application/json") {
+            return Ok(MediasoupOutcome::Answer(response));
         }
         let mut fields = Fields::read(&request.body)?;
         let (room, user) = dialect.names();

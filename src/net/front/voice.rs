@@ -14,6 +14,7 @@ use crate::core::topology::Mode;
 use crate::net::address_rates::host_of;
 use crate::net::client_origin::ClientOrigin;
 use crate::net::clock;
+use crate::net::http::body::must_be_json;
 use crate::net::http::message::{Request, Response};
 use crate::net::http::routes::{self, Routed};
 use crate::net::tcp::web_socket::{Client, Incoming, limits_of};
@@ -87,10 +88,7 @@ pub fn parse(request: &Request) -> Result<VoiceRequest, Response> {
 /// The JSON object of a request, of which what is not known is left alone: it is another's protocol.
 fn fields(request: &Request) -> Result<Value, Response> {
     let action = "send {\"user_id\": …} with Content-Type: application/json";
-    // Any web page could send another type without asking first.
-    if request.content_type() != "application/json" {
-        return Err(Response::problem(415, "the body is not JSON", action));
-    }
+    must_be_json(request, action)?;
     let value: Option<Value> = serde_json::from_slice(&request.body).ok();
     value.filter(Value::is_object).ok_or_else(|| Response::problem(400, "the body is no JSON object", action))
 }
@@ -319,17 +317,14 @@ impl Front {
         format!("{scheme}://{}", origin.host.as_deref().unwrap_or("localhost"))
     }
 
-    /// Makes the WebSocket of a client that speaks of voice channels theirs. Returns whether it is.
-    pub(super) fn begin_voice(&mut self, now: Instant, place: usize, text: &str) -> bool {
-        let limits = limits_of(&self.config);
+    /// Makes the WebSocket of a client that speaks of voice channels theirs.
+    pub(super) fn begin_voice(&mut self, now: Instant, place: usize, text: &str) {
         let socket = self.connections.at(place).and_then(|connection| connection.web_socket());
-        let Some(socket) = socket else { return false };
+        let Some(socket) = socket else { return };
         let is_fresh = matches!(&socket.client, Client::Native(front_end) if !front_end.has_spoken());
         if is_fresh && VoiceFrontEnd::is_spoken(text) {
-            socket.client = Client::Voice(Box::new(VoiceFrontEnd::new(limits, now)));
-            return true;
+            socket.client = Client::Voice(Box::new(VoiceFrontEnd::new(limits_of(&self.config), now)));
         }
-        false
     }
 
     /// Takes something that came on the WebSocket of a voice channel's member.

@@ -19,6 +19,18 @@ fn wrong(name: &str, expected: &str) -> Response {
     )
 }
 
+/// Checks that a request says of its body that it is JSON. `text/plain` and forms can be sent by any web page without asking
+/// first, with the browser's cookies, so they are not taken for JSON.
+///
+/// # Errors
+/// It says something else; `action` is what to do about it.
+pub fn must_be_json(request: &Request, action: &str) -> Result<(), Response> {
+    if request.content_type() == "application/json" {
+        return Ok(());
+    }
+    Err(Response::problem(415, "the body is not JSON", action))
+}
+
 impl Body {
     /// Reads the body of a request. One that is empty is an object without fields.
     ///
@@ -28,14 +40,7 @@ impl Body {
         if request.body.is_empty() {
             return Ok(Self(Map::new()));
         }
-        // `text/plain` and forms can be sent by any web page without asking first, so they are not taken for JSON.
-        if request.content_type() != "application/json" {
-            return Err(Response::problem(
-                415,
-                "the body is not JSON",
-                "send it with Content-Type: application/json",
-            ));
-        }
+        must_be_json(request, "send it with Content-Type: application/json")?;
         match serde_json::from_slice(&request.body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err(Response::problem(400, "the body is not a JSON object", "send an object: {…}")),

@@ -114,7 +114,7 @@ pub fn person(id: ParticipantId, profile: &Profile, grants: Grants, joined: Dura
     json!({
         "sid": participant_sid(id),
         // Whoever came in without a token is nobody that a back end knows.
-        "identity": profile.identity.clone().unwrap_or_else(|| id.to_string()),
+        "identity": profile.known_as(id),
         "name": profile.name,
         "metadata": profile.metadata,
         "attributes": profile.attributes,

@@ -377,7 +377,7 @@ impl LiveKitFrontEnd {
 
     /// Notes who the client is and who else is there. Returns what is told of these.
     fn enter(&mut self, joined: &Joined, room_sid: &str) -> Vec<ParticipantInfo> {
-        let identity = joined.profile.identity.clone().unwrap_or_else(|| joined.participant.to_string());
+        let identity = joined.profile.known_as(joined.participant);
         let others = self.people.replace(&identity, &joined.participants);
         self.me = Some(Me {
             participant: joined.participant,

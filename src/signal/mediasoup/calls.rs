@@ -197,13 +197,12 @@ impl Call {
         let transport = transport(fields)?;
         let parameters: Box<RtpParameters> = fields.structure("rtpParameters")?;
         checked("rtpParameters", ortc::check::parameters(&parameters))?;
-        let kind = match fields.text("kind")?.as_deref() {
-            Some("audio") => MediaKind::Audio,
-            Some("video") => MediaKind::Video,
-            Some(_) => return Err(wrong("kind", "audio or video")),
+        let kind = match fields.text("kind")? {
+            Some(text) => MediaKind::named(&text),
             // The codecs say it as well.
-            None => kind_of(&parameters).ok_or_else(|| wrong("kind", "audio or video"))?,
+            None => kind_of(&parameters),
         };
+        let kind = kind.ok_or_else(|| wrong("kind", "audio or video"))?;
         let data = fields.inner("appData").unwrap_or_default();
         let source = source(fields, data, kind)?;
         Ok(Self::Produce {
@@ -305,10 +304,9 @@ fn source(fields: &mut Fields, mut data: Fields, kind: MediaKind) -> Result<Sour
 fn wish(fields: &mut Fields) -> Result<Wish, Refusal> {
     let priority = match fields.text("priority")? {
         None => Priority::default(),
-        Some(text) => Priority::ALL
-            .into_iter()
-            .find(|priority| priority.as_str() == text)
-            .ok_or_else(|| wrong("priority", "very-low, low, medium or high"))?,
+        Some(text) => {
+            Priority::named(&text).ok_or_else(|| wrong("priority", "very-low, low, medium or high"))?
+        }
     };
     Ok(Wish {
         width: fields.number("width")?,

@@ -86,63 +86,55 @@ pub fn producer_json(info: &TrackInfo) -> Value {
 impl News {
     /// Returns the message that tells it.
     pub fn encode(&self, dialect: Dialect) -> String {
-        let (kind, data) = match dialect {
-            Dialect::Channels => self.of_channel(),
-            Dialect::Rooms => self.of_room(),
+        let (of_channel, of_room, mut data) = self.told();
+        let kind = match dialect {
+            Dialect::Channels => of_channel,
+            Dialect::Rooms => of_room,
         };
+        if let Some(user) = self.user() {
+            data[dialect.names().1] = json!(user);
+        }
         json!({"type": kind, "data": data}).to_string()
     }
 
-    fn of_channel(&self) -> (&'static str, Value) {
+    /// Returns whom it is about.
+    fn user(&self) -> Option<&str> {
         match self {
-            Self::UserJoined { user, name } => ("user_joined_voice", json!({"userId": user, "name": name})),
-            Self::UserLeft { user } => ("user_left_voice", json!({"userId": user})),
-            Self::NewProducer { user, info } => ("new_producer", with("userId", user, producer_json(info))),
-            Self::ProducerClosed { user, producer } => {
-                ("producer_closed", json!({"producerId": producer.to_string(), "userId": user}))
+            Self::UserJoined { user, .. }
+            | Self::UserLeft { user }
+            | Self::NewProducer { user, .. }
+            | Self::ProducerClosed { user, .. }
+            | Self::ProducerPaused { user, .. } => Some(user),
+            Self::ConsumerClosed(_) | Self::ConsumerPaused(..) | Self::TransportClosed(_) | Self::Over(_) => {
+                None
             }
-            Self::ProducerPaused { user, producer, paused } => {
-                let kind = if *paused { "producer_paused" } else { "producer_resumed" };
-                (kind, json!({"producerId": producer.to_string(), "userId": user}))
-            }
-            Self::ConsumerClosed(track) => ("consumer_closed", json!({"consumerId": consumer_id(*track)})),
-            Self::ConsumerPaused(track, paused) => {
-                let kind = if *paused { "consumer_paused" } else { "consumer_resumed" };
-                (kind, json!({"consumerId": consumer_id(*track)}))
-            }
-            Self::TransportClosed(id) => ("transport_closed", json!({"transportId": id.to_string()})),
-            Self::Over(reason) => ("left_voice", json!({"reason": reason})),
         }
     }
 
-    fn of_room(&self) -> (&'static str, Value) {
+    /// Returns its type in the words of each dialect, for channels and for rooms, and what is told, but for whom it is about.
+    fn told(&self) -> (&'static str, &'static str, Value) {
+        let producer = |id: &TrackId| json!({"producerId": id.to_string()});
+        let consumer = |track: &TrackId| json!({"consumerId": consumer_id(*track)});
         match self {
-            Self::UserJoined { user, name } => {
-                ("participant-joined", json!({"participantId": user, "name": name}))
+            Self::UserJoined { name, .. } => {
+                ("user_joined_voice", "participant-joined", json!({"name": name}))
             }
-            Self::UserLeft { user } => ("participant-left", json!({"participantId": user})),
-            Self::NewProducer { user, info } => {
-                ("new-producer", with("participantId", user, producer_json(info)))
+            Self::UserLeft { .. } => ("user_left_voice", "participant-left", json!({})),
+            Self::NewProducer { info, .. } => ("new_producer", "new-producer", producer_json(info)),
+            Self::ProducerClosed { producer: id, .. } => ("producer_closed", "producer-closed", producer(id)),
+            Self::ProducerPaused { producer: id, paused: true, .. } => {
+                ("producer_paused", "producer-paused", producer(id))
             }
-            Self::ProducerClosed { user, producer } => {
-                ("producer-closed", json!({"producerId": producer.to_string(), "participantId": user}))
+            Self::ProducerPaused { producer: id, paused: false, .. } => {
+                ("producer_resumed", "producer-resumed", producer(id))
             }
-            Self::ProducerPaused { user, producer, paused } => {
-                let kind = if *paused { "producer-paused" } else { "producer-resumed" };
-                (kind, json!({"producerId": producer.to_string(), "participantId": user}))
+            Self::ConsumerClosed(track) => ("consumer_closed", "consumer-closed", consumer(track)),
+            Self::ConsumerPaused(track, true) => ("consumer_paused", "consumer-paused", consumer(track)),
+            Self::ConsumerPaused(track, false) => ("consumer_resumed", "consumer-resumed", consumer(track)),
+            Self::TransportClosed(id) => {
+                ("transport_closed", "transport-closed", json!({"transportId": id.to_string()}))
             }
-            Self::ConsumerClosed(track) => ("consumer-closed", json!({"consumerId": consumer_id(*track)})),
-            Self::ConsumerPaused(track, paused) => {
-                let kind = if *paused { "consumer-paused" } else { "consumer-resumed" };
-                (kind, json!({"consumerId": consumer_id(*track)}))
-            }
-            Self::TransportClosed(id) => ("transport-closed", json!({"transportId": id.to_string()})),
-            Self::Over(reason) => ("left", json!({"reason": reason})),
+            Self::Over(reason) => ("left_voice", "left", json!({"reason": reason})),
         }
     }
-}
-
-fn with(name: &str, value: &str, mut object: Value) -> Value {
-    object[name] = json!(value);
-    object
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::news::News;
 use crate::core::event::{ParticipantInfo, TrackInfo};
 use crate::core::ids::{ParticipantId, TrackId};
-use crate::core::profile::Profile;
 
 /// Somebody, as apps know them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +23,6 @@ pub struct People {
     tracks: BTreeMap<TrackId, TrackInfo>,
 }
 
-/// Returns the id of somebody to apps.
-pub fn user_of(participant: ParticipantId, profile: &Profile) -> String {
-    profile.identity.clone().unwrap_or_else(|| participant.to_string())
-}
-
 impl People {
     /// Takes these for all who are there.
     pub fn replace(&mut self, people: &[ParticipantInfo]) {
@@ -41,7 +35,7 @@ impl People {
     /// Notes somebody who has come in. Returns who it is.
     pub fn enter(&mut self, info: &ParticipantInfo) -> Person {
         self.tracks.extend(info.tracks.iter().map(|info| (info.track, info.clone())));
-        let user = user_of(info.participant, &info.profile);
+        let user = info.profile.known_as(info.participant);
         let person = Person { user, name: info.profile.name.clone() };
         self.users.insert(info.participant, person.clone());
         person

@@ -12,7 +12,7 @@ use super::rates::CallRates;
 use crate::core::event::{Refusal, RefusalCode};
 use crate::limits::{FAULTS_MAX, FAULTS_PER_SECOND, REQUEST_ID_BYTES_MAX};
 use crate::signal::allowance::Allowance;
-use crate::signal::native::{Close, Limits, code_text, is_fatal, refusals};
+use crate::signal::native::{Close, Limits, code_text, refusals};
 
 /// Which message an answer is to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,15 +200,6 @@ impl SocketFrontEnd {
             close: Some(Close::TooLarge),
             refused: Some(refusal),
             ..SocketReaction::default()
-        }
-    }
-
-    /// Returns how the connection ends after a refusal of the core's; `None` if it goes on.
-    pub fn end_of(refusal: &Refusal) -> Option<Close> {
-        match refusal.code {
-            RefusalCode::ShuttingDown => Some(Close::GoingAway),
-            code if is_fatal(code) => Some(Close::Refused),
-            _ => None,
         }
     }
 }

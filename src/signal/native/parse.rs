@@ -270,9 +270,7 @@ fn preference(item: &Field<'_>) -> Result<Preference, Refusal> {
 }
 
 fn priority(field: &Field<'_>) -> Result<Priority, Refusal> {
-    let name = field.string(PRIORITY_FORM)?;
-    let known = Priority::ALL.into_iter().find(|priority| priority.as_str() == name);
-    known.ok_or_else(|| field.wrong(PRIORITY_FORM))
+    Priority::named(&field.string(PRIORITY_FORM)?).ok_or_else(|| field.wrong(PRIORITY_FORM))
 }
 
 /// Reads a number that may be left out and is neither zero nor too large for its type.

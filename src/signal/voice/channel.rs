@@ -10,7 +10,7 @@ use super::ids::{ChannelId, UserId};
 use super::messages::message;
 use crate::core::grants::Grants;
 use crate::core::ids::ConnectionId;
-use crate::core::topology::{Arrival, MeshPolicy, MeshSettings, Mode, News, Topology};
+use crate::core::topology::{Arrival, ClientMode, MeshPolicy, MeshSettings, Mode, News, Topology};
 use crate::core::totals::Migrations;
 
 /// How long the client of somebody who has left a channel may take to leave the server.
@@ -99,11 +99,6 @@ impl Channel {
         }
     }
 
-    /// Returns the way that media goes, or is about to go.
-    pub(super) fn mode(&self) -> Mode {
-        self.topology.moving_to().unwrap_or(self.topology.mode())
-    }
-
     pub(super) fn is_moving(&self) -> bool {
         self.topology.moving_to().is_some()
     }
@@ -165,7 +160,6 @@ impl Channel {
     }
 
     pub(super) fn reply(&self, user: &UserId) -> JoinReply {
-        use crate::core::topology::ClientMode;
         let key = self.members.get(user).map_or(STRANGERS, |member| member.key);
         let mode = match self.topology.client_mode(key) {
             Some(ClientMode::P2p) => Mode::P2p,
@@ -182,8 +176,8 @@ impl Channel {
             return true;
         }
         let Some(member) = self.members.get_mut(user) else { return false };
-        let is_new = member.connection.replace(connection) != Some(connection);
-        (member.since, _) = (now, is_new);
+        member.connection = Some(connection);
+        member.since = now;
         let key = member.key;
         self.topology.set_connected(now, key, true);
         let others = self.members.iter().map(|(user, member)| {
@@ -195,7 +189,7 @@ impl Channel {
         self.tell_others(user, &message("voice:join", &joined));
         // Whoever comes while all move has not heard of it.
         if let Some(to) = self.topology.moving_to()
-            && self.topology.client_mode(key) == Some(crate::core::topology::ClientMode::Migrating)
+            && self.topology.client_mode(key) == Some(ClientMode::Migrating)
         {
             self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), to)));
         }

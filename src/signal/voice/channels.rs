@@ -45,6 +45,8 @@ pub struct Channels {
     outbox: Vec<(ConnectionId, Told)>,
     migrations: Migrations,
     looks_at: Option<Instant>,
+    /// Nothing is due before that, in any channel: kept, because the loop asks in each of its passes.
+    wakes_at: Option<Instant>,
 }
 
 impl Channels {
@@ -175,23 +177,9 @@ impl Channels {
         all.filter(|channel| kind.is_none_or(|kind| channel["type"] == kind)).collect()
     }
 
-    /// Returns how many channels with members go each way.
-    pub fn modes(&self) -> [usize; 2] {
-        let mut modes = [0; 2];
-        for channel in self.channels.values().filter(|channel| !channel.members.is_empty()) {
-            modes[channel.mode() as usize] += 1;
-        }
-        modes
-    }
-
     /// Returns the moves that have been counted.
     pub fn migrations(&self) -> &Migrations {
         &self.migrations
-    }
-
-    /// Returns whether somebody comes by that WebSocket.
-    pub fn is_bound(&self, connection: ConnectionId) -> bool {
-        self.connections.contains_key(&connection)
     }
 
     /// A WebSocket brings a member. Returns `false` if they are not in the channel.
@@ -279,8 +267,7 @@ impl Channels {
 
     /// Returns when it wants to be called again.
     pub fn deadline(&self) -> Option<Instant> {
-        let channels = self.channels.values().filter_map(Channel::deadline).min();
-        earliest(channels, self.looks_at)
+        self.wakes_at
     }
 
     /// Does what is due. `strangers` tells whether somebody is in a room whose identity is none of the members'.
@@ -319,6 +306,7 @@ impl Channels {
         }
         let somebody = self.channels.values().any(Channel::asks_for_strangers);
         self.looks_at = somebody.then_some(now + LOOKS_EVERY);
+        self.wakes_at = earliest(self.channels.values().filter_map(Channel::deadline).min(), self.looks_at);
     }
 
     /// Takes what is to be said, in order.
@@ -330,6 +318,7 @@ impl Channels {
     pub fn watch(&mut self, now: Instant) {
         if self.looks_at.is_none() && self.channels.values().any(Channel::asks_for_strangers) {
             self.looks_at = Some(now);
+            self.wakes_at = earliest(self.wakes_at, self.looks_at);
         }
     }
 
@@ -338,6 +327,7 @@ impl Channels {
         let Some(channel) = self.channels.get_mut(id) else { return };
         self.outbox.append(&mut channel.outbox);
         self.migrations.add(std::mem::take(&mut channel.migrations));
+        self.wakes_at = earliest(self.wakes_at, channel.deadline());
         if channel.members.is_empty() && channel.description.is_none() && !channel.is_moving() {
             self.channels.remove(id);
         }
