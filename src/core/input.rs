@@ -1,6 +1,7 @@
 //! Everything that can happen to the core, as one enum. Nothing else can change what the core does.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +82,9 @@ pub enum Input<'a> {
     Admin(AdminCommand),
     /// Load shedding: from now on do this much less of the work of video in every room.
     Shed(Shedding),
+    /// Until now the server could hear nobody, though it wanted to, for this long: its machine was suspended, or had no
+    /// time for it. What was sent meanwhile comes after this.
+    StoodStill(Duration),
     /// The time that [`Output::Timeout`](super::Output::Timeout) named has come. It does no harm to send it at another
     /// time.
     Timeout,

@@ -23,7 +23,7 @@ use super::settings::{BandwidthSettings, Settings, Sharing};
 use super::topology::MeshSettings;
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
-pub const RECORDS_VERSION: u16 = 11;
+pub const RECORDS_VERSION: u16 = 12;
 
 /// How many bytes of a sent media packet are kept: the fixed part of an RTP header (RFC 3550 §5.1).
 pub const MEDIA_HEAD_BYTES: usize = 12;
@@ -229,6 +229,8 @@ pub enum RecordedInput<'a> {
     MakeWay(ParticipantKey),
     /// The room took over the bans of the room of its name before it.
     KeepOut(Cow<'a, [LastingBan]>),
+    /// The server could hear nobody for this long.
+    StoodStill(Duration),
 }
 
 /// A datagram that the room sent. Its head tells what it was; a replay compares its hash.

@@ -62,6 +62,7 @@ impl Recorder {
             RoomInput::KeepOut(bans) => RecordedInput::KeepOut(Cow::Borrowed(bans)),
             RoomInput::Timeout => RecordedInput::Timeout,
             RoomInput::Shed(shedding) => RecordedInput::Shed(*shedding),
+            RoomInput::StoodStill(time) => RecordedInput::StoodStill(*time),
         };
         self.step(now, input);
     }

@@ -137,6 +137,8 @@ pub enum RoomInput<'a> {
     Timeout,
     /// Load shedding: from now on this much of the work of video is shed.
     Shed(Shedding),
+    /// The server could hear nobody for this long, until now.
+    StoodStill(Duration),
 }
 
 /// One conversation: its members, their transports, and what they publish.
@@ -358,6 +360,7 @@ impl Room {
             RoomInput::KeepOut(bans) => self.keep_out(now, bans),
             RoomInput::Timeout => self.handle_timers(now, outbox),
             RoomInput::Shed(shedding) => self.shed(now, shedding),
+            RoomInput::StoodStill(time) => self.forgive_standstill(now, time),
         }
         if self.ended {
             // Those who are hidden, or wait, do not keep a room.

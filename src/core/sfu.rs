@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 use tracing::{debug, info, trace};
@@ -231,6 +231,7 @@ impl Sfu {
             Input::MakeRoom(id, change) => self.operated = self.make_ahead(&id, change),
             Input::Admin(command) => self.handle_admin(command),
             Input::Shed(shedding) => self.shed(shedding),
+            Input::StoodStill(time) => self.note_standstill(time),
             Input::Timeout => {
                 while let Some(room) = self.deadlines.pop_due(self.now) {
                     self.handle_room(room, RoomInput::Timeout, None);
@@ -473,6 +474,13 @@ impl Sfu {
             |room: &&RoomKey| self.rooms.get(room.0).is_some_and(|entry| entry.room.shedding() != shedding);
         for room in self.rooms_by_id.values().filter(differs).copied().collect::<Vec<_>>() {
             self.handle_room(room, RoomInput::Shed(shedding), None);
+        }
+    }
+
+    /// Tells every room that nobody could be heard for this long.
+    fn note_standstill(&mut self, time: Duration) {
+        for room in self.rooms_by_id.values().copied().collect::<Vec<_>>() {
+            self.handle_room(room, RoomInput::StoodStill(time), None);
         }
     }
 

@@ -153,9 +153,6 @@ fn to_grid(epoch: Instant, at: Instant, step: Duration) -> Duration {
     if beyond == 0 { Duration::ZERO } else { step - Duration::from_nanos(beyond as u64) }
 }
 
-/// A deadline that is served so late tells that the server stood still: its machine was suspended, or had no time for it.
-pub const STOOD_STILL: Duration = Duration::from_secs(1);
-
 /// Returns the earlier of two deadlines.
 pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {

@@ -329,6 +329,14 @@ impl<K: Copy + Ord> Topology<K> {
         }
     }
 
+    /// The last `time` does not count against a move that runs: the server could hear nobody in it.
+    pub fn forgive(&mut self, now: Instant, time: Duration) {
+        if let Some(running) = &mut self.running {
+            running.since = now.min(running.since + time);
+            running.until += time;
+        }
+    }
+
     /// Returns when it wants to be called again; `None` if it waits for nothing.
     pub fn deadline(&self) -> Option<Instant> {
         let Some(running) = self.running else {

@@ -44,7 +44,6 @@ use crate::core::input::{AdminCommand, Admission};
 use crate::core::moderation::Moderation;
 use crate::core::path::TransportProtocol;
 use crate::core::room_options::{RecordingPolicy, RoomChange};
-use crate::core::timers::STOOD_STILL;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
 use crate::signal::livekit::Trial;
@@ -69,6 +68,9 @@ const MESSAGES_PER_PASS: usize = 32;
 
 /// The buffer through which all streams are read, and in which media that does not leave by UDP is built.
 const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// Who wakes up so much later than planned stood still: the machine was suspended, or had no time for the server.
+const STOOD_STILL: Duration = Duration::from_secs(1);
 
 /// For this long after that, connections are read before any of them is closed for its silence.
 const LISTENS_FIRST: Duration = Duration::from_secs(3);
@@ -100,6 +102,8 @@ pub struct EventLoop {
     /// The port for management, if it has one of its own.
     admin: Option<SocketAddr>,
     started: Instant,
+    /// When the last pass began to read what had come.
+    listened_at: Instant,
     /// After the server stood still: until then nobody is given up whose bytes wait.
     listens_first_until: Instant,
     /// How often the loop went round.
@@ -129,6 +133,7 @@ impl EventLoop {
             bound,
             admin,
             started: now,
+            listened_at: now,
             listens_first_until: now,
             passes: 0,
         })
@@ -173,11 +178,14 @@ impl EventLoop {
         }
         self.passes += 1;
         let now = clock::now();
-        let slept = now.saturating_duration_since(before);
-        self.shedding.slept(slept);
-        if timeout.is_some_and(|timeout| slept > timeout + STOOD_STILL) {
-            warn!(?slept, planned = ?timeout, "the server stood still");
+        self.shedding.slept(now.saturating_duration_since(before));
+        // Also counts the rest of the last pass, which may have been stopped as well.
+        let deaf = now.saturating_duration_since(self.listened_at);
+        self.listened_at = now;
+        if timeout.is_some_and(|timeout| deaf > timeout + STOOD_STILL) {
+            warn!(?deaf, planned = ?timeout, "the server stood still");
             self.listens_first_until = now + LISTENS_FIRST;
+            self.shard.feed(now, Input::StoodStill(deaf));
         }
         if let Some(share) = self.shedding.decide(now, clock::thread) {
             self.shard.feed(now, Input::Shed(share));

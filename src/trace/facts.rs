@@ -22,7 +22,7 @@ use crate::core::timers::Timer;
 use crate::core::topology::{Mode, Reason as Why};
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 10;
+pub const FACTS_VERSION: u16 = 11;
 
 /// The number of a participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -292,6 +292,8 @@ pub enum Fact {
     Moved(PersonNumber),
     /// A track's owner lets somebody receive it from now on, or does not.
     Let(PersonNumber, TrackNumber, bool),
+    /// Until then the server could hear nobody for this long.
+    StoodStill(Duration),
 }
 
 /// A fact with its time, as traces contain it.

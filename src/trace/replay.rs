@@ -265,6 +265,7 @@ impl Replayer {
             RecordedInput::KeepOut(bans) => RoomInput::KeepOut(bans.clone().into_owned()),
             RecordedInput::Timeout | RecordedInput::Share => RoomInput::Timeout,
             RecordedInput::Shed(shedding) => RoomInput::Shed(*shedding),
+            RecordedInput::StoodStill(time) => RoomInput::StoodStill(*time),
         };
         // These must be the same calls in the same order as in the `Sfu`. Asking for the next deadline is one of them,
         // because it changes the room's timers.

@@ -169,6 +169,7 @@ impl<'s> Witness<'s> {
                 }
                 self.shedding = *shedding;
             }
+            RecordedInput::StoodStill(time) => self.tell(&Fact::StoodStill(*time)),
             // A handshake can succeed without leading to keys, if the certificate is not the promised one.
             RecordedInput::Dtls(on, _) if step.room.has_media(*on) && self.connected.insert(*on) => {
                 let Some(number) = self.owners.get(on).and_then(|owner| self.number(*owner)) else { return };

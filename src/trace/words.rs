@@ -42,6 +42,7 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
         RecordedInput::KeepOut(bans) => format!("{} bans of the room before go on", bans.len()),
         RecordedInput::Timeout => "a deadline has come".to_owned(),
         RecordedInput::Share => "the packets that came are forwarded".to_owned(),
+        RecordedInput::StoodStill(time) => format!("the server could hear nobody for {time:?}"),
         RecordedInput::Shed(Shedding::NONE) => "there is time to forward all video again".to_owned(),
         RecordedInput::Shed(shedding) => {
             let (parts, all) = (shedding.get(), Shedding::ALL.get());

@@ -155,7 +155,7 @@ fn a_server_that_stood_still_keeps_its_people() {
     call.clients[BEN].cut();
     call.until_told(ANNA, "participant-reconnecting");
     server.signal("STOP");
-    // Longer than Ben has to come back, and than anybody may be silent.
+    // Longer than Ben has to come back, and than anybody may be silent. Nobody sends anything meanwhile.
     std::thread::sleep(Duration::from_secs(7));
     server.signal("CONT");
     assert_eq!(call.resume(BEN)["type"], "resumed", "he was in time, as far as the server was there");

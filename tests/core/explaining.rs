@@ -326,6 +326,19 @@ fn pictures_that_there_was_no_time_for_stand_still_by_the_servers_fault() {
 }
 
 #[test]
+fn a_server_that_stood_still_is_told_of_everybody_who_was_there() {
+    let mut world = two();
+    talk(&mut world, SECOND);
+    world.now += 7 * SECOND;
+    world.input(Recorded::StoodStill(7 * SECOND));
+    talk(&mut world, SECOND);
+    let explanation = explained(&trace_of(world));
+    for person in &explanation.participants {
+        assert_says(person, "server-stood-still: the server stood still for 7.0 s");
+    }
+}
+
+#[test]
 fn a_camera_that_sends_nothing_is_blamed_on_its_owner_and_a_muted_one_on_nobody() {
     let mut world = two();
     talk(&mut world, 3 * SECOND);

@@ -231,6 +231,13 @@ fn who_only_uses_the_signalling_is_not_missed() {
     assert!(!world.clients[0].events.iter().any(lost) && left(&world, 0).is_empty());
 }
 
+/// The machine is suspended for so long, and the first thing that happens when it wakes up is that deadlines are due.
+fn suspend(world: &mut World, time: Duration) {
+    world.now += time;
+    world.input(Recorded::StoodStill(time));
+    world.input(Recorded::Timeout);
+}
+
 #[test]
 fn the_time_for_a_handshake_does_not_pass_while_the_machine_is_suspended() {
     let mut world = call(&["Anna"], &[Camera]);
@@ -238,8 +245,7 @@ fn the_time_for_a_handshake_does_not_pass_while_the_machine_is_suspended() {
     world.clients[ben].loses = Some(DatagramKind::Dtls);
     world.publish(ben, 1, &[Camera]);
     world.run(Duration::from_secs(2));
-    world.now += Duration::from_secs(40);
-    world.input(Recorded::Timeout);
+    suspend(&mut world, Duration::from_secs(40));
     world.run(Duration::from_secs(20));
     assert_eq!(left(&world, 0), [], "nobody is given up for a silence of the server's");
     world.run(Duration::from_secs(10));
@@ -455,9 +461,8 @@ fn who_was_there_before_the_machine_was_suspended_is_there_when_it_wakes_up() {
     call_in(&mut world, "standup", &["Cleo"], &[Microphone, Camera]);
     show(&mut world, 0, Camera, 5);
     world.break_signalling(2);
-    // Nothing of what clients send meanwhile is read, and the first thing that happens then is that deadlines are due.
-    world.now += Duration::from_secs(40);
-    world.input(Recorded::Timeout);
+    // Nothing of what clients send meanwhile is read.
+    suspend(&mut world, Duration::from_secs(40));
     for person in 0..2 {
         assert!(left(&world, person).is_empty(), "nobody is given up for a silence of the server's");
         let is_lost = |event: &Event| matches!(event, Event::ParticipantMediaLost(_));

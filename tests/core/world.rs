@@ -149,6 +149,7 @@ pub enum Recorded {
     Operate(RoomId, Moderation),
     MakeRoom(RoomId, RoomChange),
     Shed(Shedding),
+    StoodStill(Duration),
     Timeout,
     /// The outputs were drained here.
     Drained,
@@ -244,6 +245,7 @@ fn feed(sfu: &mut Sfu, now: Instant, input: Recorded) {
         Recorded::MakeRoom(room, change) => sfu.handle_input(now, Input::MakeRoom(room, change)),
         Recorded::Admin(command) => sfu.handle_input(now, Input::Admin(command)),
         Recorded::Shed(shedding) => sfu.handle_input(now, Input::Shed(shedding)),
+        Recorded::StoodStill(time) => sfu.handle_input(now, Input::StoodStill(time)),
         Recorded::Timeout => sfu.handle_input(now, Input::Timeout),
         Recorded::Drained => {}
     }

@@ -15,7 +15,7 @@ use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::participant::Signalling;
-use crate::core::timers::{Deadline, STOOD_STILL, Timer, earliest};
+use crate::core::timers::{Deadline, Timer, earliest};
 
 /// Somebody whose signalling broke has at least this long to come back.
 const GRACE: Duration = Duration::from_secs(5);
@@ -113,7 +113,6 @@ impl Room {
 
     /// Does what is due for one member and on each of their transports.
     fn serve_member(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
-        self.forgive_standstill(now, key);
         let deadlines = &self.participants[key.0].deadlines;
         if deadlines.is_due(Timer::MediaTimeout, now) || deadlines.is_due(Timer::Unheard, now) {
             // Packets do not set these deadlines, to save time: they are computed again here from when the last one
@@ -153,31 +152,34 @@ impl Room {
         }
     }
 
-    /// While the server stood still it heard nobody, so that time counts against nobody: else a suspended machine would throw
-    /// out everybody the moment it wakes up, before it has read what they have sent.
-    fn forgive_standstill(&mut self, now: Instant, key: ParticipantKey) {
-        let participant = &mut self.participants[key.0];
-        // Only deadlines that come of silence tell how long nobody was listened to. Of others, some lie in the past for long.
-        let own = [Timer::Resume, Timer::MediaTimeout, Timer::Unheard]
-            .map(|timer| participant.deadlines.get(timer));
-        let silent = |key: &TransportKey| {
-            let deadlines = &self.transports[key.0].deadlines;
-            earliest(deadlines.get(Timer::MediaSilence), deadlines.get(Timer::Handshake))
-        };
-        let due = participant.transports.iter().map(silent).chain(own).fold(None, earliest);
-        let late = due.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
-        if late < STOOD_STILL {
-            return;
+    /// The last `time` counts against nobody, because the server could hear nobody in it: else a suspended machine would
+    /// throw out everybody the moment it wakes up, before it has read what they have sent.
+    pub(super) fn forgive_standstill(&mut self, now: Instant, time: Duration) {
+        debug!(room = %self.id, ?time, "the server stood still: everybody has more time to be heard");
+        for (_, transport) in &mut self.transports {
+            transport.forgive(now, time, self.settings.media_timeout);
         }
-        if let Signalling::Lost { since } = &mut participant.signalling {
-            *since = now.min(*since + late);
+        for waiting in &mut self.waiting {
+            waiting.until += time;
         }
-        participant.asked_at = now.min(participant.asked_at + late);
-        for transport in &participant.transports {
-            self.transports[transport.0].forgive(now, late, self.settings.media_timeout);
+        for key in self.participants.iter().map(|(key, _)| ParticipantKey(key)).collect::<Vec<_>>() {
+            let participant = &mut self.participants[key.0];
+            if let Signalling::Lost { since } = &mut participant.signalling {
+                *since = now.min(*since + time);
+            }
+            participant.asked_at = now.min(participant.asked_at + time);
+            self.set_expiry(key);
         }
-        debug!(room = %self.id, participant = %participant.id, ?late, "the server stood still: more time to be heard");
-        self.set_expiry(key);
+        for key in self.participants.iter().map(|(key, _)| ParticipantKey(key)).collect::<Vec<_>>() {
+            self.arm(now, Owner::Member(key));
+        }
+        for key in self.transports.iter().map(|(key, _)| TransportKey(key)).collect::<Vec<_>>() {
+            self.arm(now, Owner::of(self.transports[key.0].owner, key));
+        }
+        if let Some(topology) = &mut self.topology {
+            topology.forgive(now, time);
+        }
+        self.arm(now, Owner::Room);
     }
 
     /// Does what is due on one transport.
@@ -274,7 +276,7 @@ impl Room {
                     last_heard.map(|at| (at + media_timeout).max(participant.asked_at + media_timeout));
                 (None, Some(heard.unwrap_or(without)))
             }
-            (Lifeline::Media, _) => (None, Some(last_heard.unwrap_or(participant.joined_at) + media_timeout)),
+            (Lifeline::Media, _) => (None, Some(last_heard.unwrap_or(participant.asked_at) + media_timeout)),
             (Lifeline::Signalling, Signalling::Connected) => (None, None),
             (Lifeline::Signalling, Signalling::Lost { since }) => {
                 // They always get some time, even if the path has been dead for longer: a change of networks breaks

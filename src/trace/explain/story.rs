@@ -131,6 +131,7 @@ impl Story {
             Fact::Late(late) => self.late(at, *late),
             Fact::Woken { timer, was_due } => self.woke(*timer, *was_due),
             Fact::Shedding(shedding) => self.shedding(at, *shedding),
+            Fact::StoodStill(time) => self.server_stood_still(at, *time),
             Fact::MediaLost(person) => self.media_lost(at, index(person)),
             Fact::MediaBack(person) => self.media_back(at, index(person)),
             Fact::Channels(person, news) => self.channels(at, index(person), *news),
@@ -189,9 +190,22 @@ impl Story {
             ),
             _ => (Weight::Trouble, "the server's processor was full: some video was not forwarded"),
         };
+        self.tell_all(at, "video-shed", weight, text);
+    }
+
+    fn server_stood_still(&mut self, at: Time, time: Duration) {
+        let seconds = time.as_secs_f64();
+        let text = format!(
+            "the server stood still for {seconds:.1} s: its machine was suspended, or had no time for it"
+        );
+        self.tell_all(at, "server-stood-still", Weight::Trouble, &text);
+    }
+
+    /// Tells it of everybody who is in the call.
+    fn tell_all(&mut self, at: Time, kind: &'static str, weight: Weight, text: &str) {
         for person in 0..self.people.len() {
             if self.people[person].left.is_none() {
-                self.tell(at, person, "video-shed", weight, text.to_owned());
+                self.tell(at, person, kind, weight, text.to_owned());
             }
         }
     }
