@@ -6,8 +6,10 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
+    clippy::needless_pass_by_value,
     clippy::panic,
-    reason = "tests over real sockets and the real clock"
+    clippy::unwrap_used,
+    reason = "tests may use sockets, clocks and panics"
 )]
 
 mod call;

@@ -11,6 +11,9 @@ import { chromiumPath, firefoxPath, ipPath, nftPath, tcPath } from "./programs.j
 
 let made = 0;
 
+/** Lanes run beside each other, each in a process, and must not have networks of one address. */
+const LANE = process.env.STRAIT_LANE === "second" ? 1 : 0;
+
 /** Silence both ways, as firewalls do it; not an error that the sender would notice. */
 const SILENT = "drop";
 
@@ -51,7 +54,7 @@ export class Firewall {
     firewall.#guest = `${name}-guest`;
     firewall.#router = `${name}-router`;
     // A network that nobody else on this machine has: the kernel names interfaces by at most 15 letters.
-    const net = `10.${64 + (process.pid % 64)}.${made % 256}`;
+    const net = `10.${64 + 2 * (process.pid % 32) + LANE}.${made % 256}`;
     const [near, far, inner, outer] = ["a", "b", "c", "d"].map((letter) => `sv${process.pid}${letter}${made}`);
     firewall.address = `${net}.1`;
     firewall.#net = net;
