@@ -12,10 +12,12 @@ import { StraitError } from './errors.js';
 /** @import {Participant} from './participant.js' */
 /** @import {Mode, Topology} from './topology.js' */
 
-const LOOK_EVERY = 100;
+const LOOK_EVERY = 50;
 /** How long a moment in which nobody speaks is waited for, as a part of the deadline, and at most, milliseconds. */
 const QUIET_PART = 0.05;
 const QUIET_LIMIT = 250;
+/** From which part of the deadline on no such moment is waited for: everybody waits for the last one to move. */
+const QUIET_UNTIL = 0.2;
 /** How long the old way stays, by the way that is gone over to, milliseconds. */
 const CLOSE_AFTER = { sfu: 5000, p2p: 3000 };
 
@@ -50,6 +52,7 @@ const CLOSE_AFTER = { sfu: 5000, p2p: 3000 };
  * @property {PathWatch} watch
  * @property {unknown} timer of the next look
  * @property {unknown} deadline
+ * @property {number} begun when
  * @property {number | null} goodSince when everything was good first
  * @property {'building' | 'moved' | 'failed'} phase
  */
@@ -177,6 +180,7 @@ export class ModeController {
       watch: new PathWatch(this.#environment, to, deadlineMs),
       timer: null,
       deadline: null,
+      begun: this.#environment.now(),
       goodSince: null,
       phase: 'building',
     };
@@ -226,7 +230,12 @@ export class ModeController {
     if (!isUp || !isGood) move.goodSince = null;
     else move.goodSince ??= now;
     if (move.phase === 'building' && move.goodSince !== null) {
-      const patience = Math.min(QUIET_LIMIT, QUIET_PART * (this.#topology?.deadlineMs ?? 0));
+      const deadline = this.#topology?.deadlineMs ?? 0;
+      const patience = Math.min(
+        QUIET_LIMIT,
+        QUIET_PART * deadline,
+        move.begun + QUIET_UNTIL * deadline - move.goodSince,
+      );
       if (this.#host.isQuiet() || now - move.goodSince >= patience) this.#goOver(move);
     }
     this.#lookLater(move);

@@ -1,8 +1,8 @@
 // Watches whether a new way is good enough to go over to it: what comes from everybody has to be there, and whole. Sound is,
 // when samples have been played from what came for a while and none of them had to be made up, or no more than by the old way
-// meanwhile: a network, or a computer, that cannot do better is no reason to stay. When half of the time for the move is over,
-// some of it may be made up, because a call that does not move when it should gets worse. A picture is good at its first frame,
-// and goes over by itself then.
+// meanwhile: a network, or a computer, that cannot do better is no reason to stay. When a fifth of the time for the move is over,
+// a moment of it that nobody notices may be made up, and when half of it is, some more, because a call that does not move when
+// it should gets worse. A picture is good at its first frame, and goes over by itself then.
 
 import { otherThan } from './topology.js';
 
@@ -13,8 +13,11 @@ import { otherThan } from './topology.js';
 
 /** How long sound has to be whole, milliseconds. */
 const WHOLE_FOR = 400;
-/** Which part of the sound may be made up when time is short. */
-const MADE_UP_IN_HASTE = 0.1;
+/** Which part of the sound may be made up, from which part of the time for the move on: at first 10 ms of what is listened to. */
+const MADE_UP = [
+  { from: 0.5, part: 0.1 },
+  { from: 0.2, part: 0.025 },
+];
 /** How long a picture is waited for when everything else is there, milliseconds. */
 const PICTURES_WITHIN = 1000;
 
@@ -30,8 +33,8 @@ export class PathWatch {
   #path;
   /** @type {Map<RemoteTrack, Heard>} */
   #heard = new Map();
-  /** From when on time is short. */
-  #hasteFrom;
+  #begun;
+  #within;
   /** When only pictures were missing. @type {number | null} */
   #onlyPictures = null;
 
@@ -43,7 +46,8 @@ export class PathWatch {
   constructor(environment, path, within) {
     this.#environment = environment;
     this.#path = path;
-    this.#hasteFrom = environment.now() + within / 2;
+    this.#begun = environment.now();
+    this.#within = within;
   }
 
   /**
@@ -79,8 +83,7 @@ export class PathWatch {
     const entry = receiver && (await inbound(receiver));
     if (!entry) return false;
     if (track.kind === 'video') return this.#goesOver(track, entry);
-    const old = track.receiverBy(otherThan(this.#path));
-    return this.#isWhole(track, entry, old && (await inbound(old)));
+    return this.#isWhole(track, entry);
   }
 
   /** @param {RemoteTrack} track @param {Record<string, any>} entry of the statistics */
@@ -90,23 +93,37 @@ export class PathWatch {
     return true;
   }
 
-  /**
-   * @param {RemoteTrack} track
-   * @param {Record<string, any>} entry of the statistics of the new way
-   * @param {Record<string, any> | null} old of the old one
-   */
-  #isWhole(track, entry, old) {
+  /** @param {RemoteTrack} track @param {Record<string, any>} entry of the statistics of the new way */
+  async #isWhole(track, entry) {
     const now = this.#environment.now();
     const { totalSamplesReceived, packetsReceived = 0 } = entry;
     if (packetsReceived === 0) return false;
     // Old browsers tell no samples; there packets have to do, of which there are few while nobody speaks.
     const samples = totalSamplesReceived ?? packetsReceived;
-    const made = { here: madeUp(entry), there: old ? madeUp(old) : 0 };
     const first = this.#heard.get(track);
-    const allowed = first && now >= this.#hasteFrom ? MADE_UP_IN_HASTE * (samples - first.samples) : 0;
-    const isWhole = first !== undefined && made.here - first.made.here <= made.there - first.made.there + allowed;
-    if (!isWhole) this.#heard.set(track, { samples, made, since: now });
-    return isWhole && samples > first.samples && now - first.since >= WHOLE_FOR;
+    const allowed = first ? this.#allowed(now) * (samples - first.samples) : 0;
+    const more = first ? madeUp(entry) - first.made.here - allowed : 0;
+    if (!first || more > 0) {
+      // Statistics cost time, which a call that moves has little of: those of the old way are only asked for where they matter.
+      const there = await this.#madeUpBefore(track);
+      if (!first || more > there - first.made.there) {
+        this.#heard.set(track, { samples, made: { here: madeUp(entry), there }, since: now });
+        return false;
+      }
+    }
+    return samples > first.samples && now - first.since >= WHOLE_FOR;
+  }
+
+  /** Which part of the sound may be made up. @param {number} now */
+  #allowed(now) {
+    return MADE_UP.find(({ from }) => now >= this.#begun + from * this.#within)?.part ?? 0;
+  }
+
+  /** How many samples of a track were made up by the old way. @param {RemoteTrack} track */
+  async #madeUpBefore(track) {
+    const receiver = track.receiverBy(otherThan(this.#path));
+    const entry = receiver && (await inbound(receiver));
+    return entry ? madeUp(entry) : 0;
   }
 }
 

@@ -156,6 +156,17 @@ test('a little worse is good enough when half of the time is over, and no worse 
   assert.deepEqual(hall.reports, ['Anna 1', 'Ben 1']);
 });
 
+test('what nobody notices is good enough when a fifth of the time is over, and then no pause is waited for', async () => {
+  const [anna, ben] = await two();
+  await hall.moves('sfu');
+  const { inbound } = hall.toServer(ben);
+  hall.toServer(ben).inbound = () => ({ ...inbound(), concealedSamples: 0.02 * inbound().totalSamplesReceived });
+  await hall.clock.advance(950);
+  assert.equal(way(remote(ben, anna)), 'p2p');
+  await hall.clock.advance(550);
+  assert.equal(way(remote(ben, anna)), 'sfu');
+});
+
 test('a server that does not answer the offer fails the move; one that says so twice is told twice', async () => {
   const [anna, ben] = await two();
   hall.connects = false;

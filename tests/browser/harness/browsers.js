@@ -23,6 +23,9 @@ const CHROMIUM_FLAGS = [
   "--use-fake-device-for-media-stream",
 ];
 
+/** What is recorded must not break off whenever a busy machine is late by a hundredth of a second. */
+const AUDIBLE_FLAGS = ["--audio-buffer-size=4096"];
+
 const FIREFOX_PREFERENCES = {
   "dom.min_background_timeout_value": 4,
   "dom.timeout.enable_budget_timer_throttling": false,
@@ -96,12 +99,18 @@ class Page {
   }
 }
 
-/** A Chromium of its own, such as one behind a firewall; whoever launches it closes it. */
-export async function launchChromium({ executablePath = chromiumPath(), flags = [] } = {}) {
+/**
+ * A Chromium of its own, such as one behind a firewall; whoever launches it closes it.
+ * @param {object} [options]
+ * @param {boolean} [options.isAudible] what it plays can be recorded
+ */
+export async function launchChromium({ executablePath = chromiumPath(), flags = [], isAudible = false } = {}) {
+  const sound = isAudible ? await startSound() : null;
   const browser = await chromium.launch({
     executablePath,
     chromiumSandbox: false,
-    args: [...CHROMIUM_FLAGS, ...flags],
+    args: [...CHROMIUM_FLAGS, ...(isAudible ? AUDIBLE_FLAGS : []), ...flags],
+    ...(sound && { ignoreDefaultArgs: ["--mute-audio"], env: { ...process.env, ...sound.environment } }),
   });
   return {
     async open({ mayCapture }) {
@@ -109,7 +118,18 @@ export async function launchChromium({ executablePath = chromiumPath(), flags = 
       const context = await browser.newContext({ viewport: { width: 1000, height: 700 }, permissions });
       return new Page("chromium", await context.newPage(), () => context.close());
     },
-    close: () => browser.close(),
+    record: () => sound.record(),
+    /** What its processes are and have used: `{type, id, cpuTime}`, of which the time is in seconds. */
+    async processes() {
+      const session = await browser.newBrowserCDPSession();
+      const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+      await session.detach();
+      return processInfo;
+    },
+    async close() {
+      await browser.close();
+      await sound?.stop();
+    },
   };
 }
 
@@ -135,6 +155,7 @@ export async function launchFirefox({ executablePath = firefoxPath(), debuggingP
       const context = await firefox.createBrowserContext();
       return new Page("firefox", await context.newPage(), () => context.close());
     },
+    record: () => sound.record(),
     async close() {
       await firefox.close();
       await sound.stop();

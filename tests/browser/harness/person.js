@@ -1,5 +1,6 @@
 // One participant of a story: a page in a browser, with a colour and a tone of its own, and what it
 // sees and hears of the others.
+import { heardIn, RATE } from "./ear.js";
 import { livekitCode, mediasoupCode, openPage } from "./browsers.js";
 import { eventually } from "./eventually.js";
 import { COLOURS } from "./palette.js";
@@ -9,20 +10,26 @@ import { concealment, firstColours, hearsSilence, hearsTone, seesColour, seesNot
 const QUIET_PAGE = "/sdk/strait.js";
 /** Black and white lines of two pixels differ by 255 as they are drawn, and not at all in a picture of a quarter the size. */
 const SHARP = 150;
+/** What is missing this long before or behind a change of ways is put down to it. */
+const NEAR_MS = 700;
 
 export class Person {
   #page;
+  #browser;
+  /** What is played, while it is recorded. */
+  #recording = null;
 
-  constructor(name, identity, page) {
+  constructor(name, identity, page, browser) {
     this.name = name;
     this.#page = page;
+    this.#browser = browser;
     this.colour = identity.colour;
     this.hz = identity.hz;
   }
 
   /** Opens a page of `origin`; `join` enters a room, by our SDK, LiveKit's or mediasoup's. */
   static async arrive(name, identity, { origin, browser, sdk = "strait" }) {
-    const person = new Person(name, identity, await openPage(browser));
+    const person = new Person(name, identity, await openPage(browser), browser);
     await person.#page.gotoWithLab(`${origin}${QUIET_PAGE}`);
     const codes = { strait: () => [], mediasoup: mediasoupCode };
     const code = (codes[sdk] ?? livekitCode)(sdk);
@@ -249,14 +256,22 @@ export class Person {
     return this.#isTold("its connections", expected, options, (page) => page.evaluate(() => lab.connections()));
   }
 
-  /** From here on hears in every hundredth of a second what is played. */
-  listens() {
-    return this.#page.evaluate(() => lab.listen());
+  /** From here on all is recorded that is played: see `World.entersListening`. */
+  async listens() {
+    this.#recording = await this.#browser.record();
+    await this.#page.evaluate(() => lab.noteChanges());
   }
 
-  /** How long nothing was heard of `other` at most, in one go, since `listens`. */
-  continuityOf(other) {
-    return this.#page.evaluate((name) => lab.continuity(name), other.name);
+  /**
+   * What was heard since `listens`: how long nothing was heard at most in one go, and how long something was heard twice, near the
+   * moments in which sound came another way than before, and `elsewhere`. That is this machine's own doing.
+   */
+  async heard() {
+    const { samples, begun } = await this.#recording.stop();
+    const changes = await this.#page.evaluate(() => lab.changes());
+    const changedAt = changes.map((at) => at - begun);
+    const spans = changedAt.map((at) => ({ atMs: at - NEAR_MS, ms: 2 * NEAR_MS }));
+    return { ...heardIn(samples, spans), seconds: Math.round(samples.length / RATE), changedAt };
   }
 
   /** Bytes that this page has sent so far. */
@@ -285,6 +300,14 @@ export class Person {
   /** The inbound-rtp statistics of what is received of `other`, with the codec's name as `codec`. */
   receptionOf(other, source = "camera") {
     return this.#page.evaluate((key) => lab.reception(key), `${other.name}/${source}`);
+  }
+
+  /** Waits until so many packets of `other`'s microphone have come by the way by which they are heard now. */
+  receives(other, packets) {
+    return this.#isTold(`${packets} packets of ${other.name}`, true, {}, async () => {
+      const { packetsReceived = 0 } = await this.receptionOf(other, "microphone");
+      return packetsReceived >= packets;
+    });
   }
 
   /** How much of what is played of `other`'s microphone in that time is made up, from 0 to 1. */

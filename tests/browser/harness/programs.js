@@ -48,6 +48,14 @@ export const pulseaudioPath = () =>
     advice: "install it (Debian: apt-get install pulseaudio)",
   });
 
+export const parecPath = () =>
+  find({
+    variable: "PAREC_BIN",
+    names: ["parec"],
+    fallback: [],
+    advice: "install it (Debian: apt-get install pulseaudio-utils)",
+  });
+
 export const ipPath = () =>
   find({
     variable: "IP_BIN",

@@ -1,5 +1,6 @@
 // Where a story plays: a server of its own, and people who come and go.
 import { Authority } from "./authority.js";
+import { launchChromium, launchFirefox } from "./browsers.js";
 import { Crowd } from "./crowd.js";
 import { Firewall } from "./firewall.js";
 import { IDENTITIES } from "./palette.js";
@@ -83,6 +84,11 @@ export class World {
     return firewall;
   }
 
+  /** As `enters`, in a browser of their own of which is recorded what it plays: see `Person.listens`. */
+  async entersListening(name, { browser = "chromium", ...options } = {}) {
+    return this.enters(name, { browser: await audibleBrowser(browser), ...options });
+  }
+
   /** As `enters`, from behind a firewall. */
   async entersBehind(firewall, name, { browser, ...options } = {}) {
     return this.enters(name, { browser: await firewall.browser(browser), origin: firewall.origin, ...options });
@@ -104,6 +110,13 @@ export class World {
 }
 
 let shared = null;
+/** Those that are recorded, by name; each is launched on first use. */
+const audible = new Map();
+
+function audibleBrowser(name) {
+  if (!audible.has(name)) audible.set(name, name === "firefox" ? launchFirefox() : launchChromium({ isAudible: true }));
+  return audible.get(name);
+}
 
 function sharedFirewall() {
   shared ??= Firewall.open();
@@ -115,6 +128,8 @@ function sharedFirewall() {
 export async function closeShared() {
   await shared?.close();
   shared = null;
+  for (const browser of audible.values()) await (await browser).close();
+  audible.clear();
 }
 
 /** Everyone sees and hears everyone else. */

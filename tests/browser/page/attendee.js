@@ -120,8 +120,8 @@
     await room.join({ name, room: id });
   };
 
-  lab.publish = async ({ source, rgb, hz, noise, width, height, fps, grain, ...options }) => {
-    const device = source === "microphone" ? lab.microphone({ hz, noise }) : lab.camera({ rgb, width, height, fps, grain });
+  lab.publish = async ({ source, rgb, hz, noise, sweep, width, height, fps, grain, ...options }) => {
+    const device = source === "microphone" ? lab.microphone({ hz, noise, sweep }) : lab.camera({ rgb, width, height, fps, grain });
     const track = await room.publish(device.track, { source, ...options });
     published.set(source, { track, device });
   };

@@ -63,26 +63,47 @@
   };
 
   /** Noise as loud as speech is at each pitch, roughly, and as long as nobody notices that it repeats. */
-  const babble = (context) => {
+  const babble = (context, loudness) => {
     const buffer = new AudioBuffer({ length: 5 * context.sampleRate, sampleRate: context.sampleRate });
     const samples = buffer.getChannelData(0);
     for (let at = 0; at < samples.length; at++) samples[at] = Math.random() * 2 - 1;
     const noise = new AudioBufferSourceNode(context, { buffer, loop: true });
     const shape = new BiquadFilterNode(context, { type: "lowpass", frequency: 700 });
-    const gain = new GainNode(context, { gain: 0.12 });
+    const gain = new GainNode(context, { gain: loudness });
     noise.connect(shape).connect(gain);
     noise.start();
     return gain;
   };
 
-  /** A tone, and with `noise` what sounds like speech around it. */
-  lab.microphone = ({ hz, noise = false }) => {
+  /** Where the pilot begins, how far it climbs, and in which time: as in harness/ear.js, which finds it again. */
+  const SWEEP = { from: 1_500, span: 4_000, seconds: 0.4 };
+
+  /** A pilot that climbs through the same frequencies again and again: each tells from when it is. */
+  const sweep = (context) => {
+    const buffer = new AudioBuffer({ length: SWEEP.seconds * context.sampleRate, sampleRate: context.sampleRate });
+    const samples = buffer.getChannelData(0);
+    for (let at = 0; at < samples.length; at++) {
+      const time = at / context.sampleRate;
+      const turns = SWEEP.from * time + ((SWEEP.span / SWEEP.seconds) * time * time) / 2;
+      samples[at] = 0.1 * Math.sin(2 * Math.PI * turns);
+    }
+    const pilot = new AudioBufferSourceNode(context, { buffer, loop: true });
+    pilot.start();
+    return pilot;
+  };
+
+  /**
+   * A tone; with `noise` what sounds like speech around it; and with `sweep` what is loud is the noise, and a pilot by which
+   * harness/ear.js tells what is heard twice.
+   */
+  lab.microphone = ({ hz, noise = false, sweep: withSweep = false }) => {
     const context = lab.audioContext();
     const tone = new OscillatorNode(context, { frequency: hz });
-    const volume = new GainNode(context, { gain: 0.3 });
+    const volume = new GainNode(context, { gain: withSweep ? 0.05 : 0.3 });
     const out = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
     tone.connect(volume).connect(out);
-    if (noise) babble(context).connect(out);
+    if (noise || withSweep) babble(context, withSweep ? 0.6 : 0.12).connect(out);
+    if (withSweep) sweep(context).connect(out);
     tone.start();
     const [track] = out.stream.getAudioTracks();
     return { track, stop: () => (tone.stop(), track.stop()) };
