@@ -52,6 +52,7 @@ async def watch(url, whom, stopped):
     async with session(peer, url):
         await stopped.wait()
     await asyncio.gather(*tasks)
+    say(unwatched=whom)
 
 
 async def main(origin, room, name, colour, hz):

@@ -122,6 +122,7 @@ export class Outsider {
 
   watchesNoLonger(other) {
     this.#do({ do: "leave", as: other.name });
+    return this.isTold({ unwatched: other.name });
   }
 
   /** Leaves, and waits until the program has ended well. */

@@ -47,7 +47,7 @@ scenario("in a room of five dialects each sees and hears the four others, with t
   ]);
   await allSeeAndHearAll(people);
 
-  eva.watchesNoLonger(anna);
+  await eva.watchesNoLonger(anna);
   await anna.leaves();
   await cleo.isTold({ left: "Anna" });
   await Promise.all([cleo.leaves(), eva.leaves()]);
