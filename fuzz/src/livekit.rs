@@ -1,9 +1,10 @@
 //! LiveKit's protocol: requests to join, and the messages of a client that has joined.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use strait::core::command::{Command, MediaKind, Source};
+use strait::core::data_tracks::{DataTrack, DataTrackCommand, NAME_BYTES_MAX, PUBLISHED_MAX};
 use strait::core::event::{
     Consumed, Event, Joined, OpenedTransport, ParticipantInfo, Refusal, RefusalCode, SlotCounts, TrackInfo,
 };
@@ -66,6 +67,8 @@ struct Core {
     reserved: BTreeSet<TrackId>,
     published: BTreeSet<TrackId>,
     consumed: BTreeSet<TrackId>,
+    /// Handles and names.
+    data_tracks: BTreeMap<u16, String>,
     refuses: bool,
 }
 
@@ -114,6 +117,25 @@ impl Core {
                 let parameters = RtpParameters { mid, ..RtpParameters::default() };
                 let consumed = Consumed { track, kind: MediaKind::Video, parameters, paused, muted: false };
                 vec![Event::Consumed(request, Box::new(consumed))]
+            }
+            Command::DataTracks(DataTrackCommand::Publish { handle, name, .. }) => {
+                assert!(handle != 0 && (1..=NAME_BYTES_MAX).contains(&name.len()), "{handle} {name:?}");
+                assert!(self.data_tracks.values().all(|other| *other != name), "names are told apart");
+                assert!(self.data_tracks.insert(handle, name).is_none(), "and so are handles");
+                assert!(self.data_tracks.len() <= PUBLISHED_MAX, "there is a limit");
+                vec![Event::DataTrackPublished(request, TrackId(u64::from(handle)))]
+            }
+            Command::DataTracks(DataTrackCommand::Unpublish { handle }) => {
+                self.data_tracks.remove(&handle);
+                vec![Event::Done(request)]
+            }
+            Command::DataTracks(DataTrackCommand::Subscribe(track)) => {
+                vec![Event::DataTrackHandle(track, 1)]
+            }
+            Command::ReadChannels => {
+                let (name, details) = ("points".to_owned(), vec![0xff; 3]);
+                let theirs = DataTrack { track: TrackId(2000), handle: 1, name, details };
+                vec![Event::DataTracks(ParticipantId(2), vec![theirs])]
             }
             Command::Unsubscribe(track) => {
                 self.consumed.remove(&track);

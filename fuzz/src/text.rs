@@ -121,7 +121,8 @@ fn write_command(command: &Command) -> (&'static str, Value) {
         | Command::CloseProducer { .. }
         | Command::Consume { .. }
         | Command::SetAudience(_)
-        | Command::LimitBandwidth(_) => panic!("this protocol has no such command"),
+        | Command::LimitBandwidth(_)
+        | Command::DataTracks(_) => panic!("this protocol has no such command"),
         Command::Mute { track, muted } => ("mute", json!({"trackId": track.to_string(), "muted": muted})),
         Command::Subscribe(track) => ("subscribe", json!({"trackId": track.to_string()})),
         Command::Unsubscribe(track) => ("unsubscribe", json!({"trackId": track.to_string()})),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audience::Audience;
 use super::data::DataPayload;
+use super::data_tracks::DataTrackCommand;
 use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId, TransportId};
 pub use super::mesh::MeshCommand;
@@ -325,4 +326,7 @@ pub enum Command {
     /// Be shown no more than fits into that many bits per second, however much the network carries; with `None`, as much as it
     /// carries.
     LimitBandwidth(Option<u64>),
+    /// Something about data tracks, which only front ends know that read data channels themselves
+    /// ([`Command::ReadChannels`]).
+    DataTracks(DataTrackCommand),
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{MediaKind, Source, TrackLabel};
 use super::data::DataPayload;
+use super::data_tracks::DataTrack;
 use super::grants::{Grants, Role};
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId, TransportId};
 use super::mesh::{MeshSignal, MeshTrack};
@@ -581,4 +582,11 @@ pub enum Event {
         /// Whether it may be received from now on.
         allowed: bool,
     },
+    /// The reply to a request to publish a data track: its id.
+    DataTrackPublished(Option<RequestId>, TrackId),
+    /// Somebody publishes these data tracks from now on, and no others. Only front ends that read data channels themselves are
+    /// told.
+    DataTracks(ParticipantId, Vec<DataTrack>),
+    /// The receiver receives that data track from now on, whose packets name it by that handle.
+    DataTrackHandle(TrackId, u16),
 }

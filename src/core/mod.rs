@@ -14,6 +14,7 @@ pub mod channels;
 pub mod codec_set;
 pub mod command;
 pub mod data;
+pub mod data_tracks;
 pub mod datagrams;
 pub mod demux;
 pub mod engine;

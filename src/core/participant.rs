@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::audience::Audience;
 use super::command::{Layout, Lifeline, MediaKind, Proof, TrackLabel};
+use super::data_tracks::DataTracks;
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
 use super::grants::Grants;
@@ -102,6 +103,8 @@ pub struct Participant {
     pub bandwidth_max: Option<u64>,
     /// Their data channels, if they have, or have had, any.
     pub channels: Option<Box<Channels>>,
+    /// Their data tracks: those that they publish, and those that they receive.
+    pub data_tracks: DataTracks,
     /// Whether they publish without signalling and nothing is heard from them.
     pub is_unheard: bool,
     /// What they want to receive.
@@ -190,6 +193,7 @@ impl Participant {
             audience: None,
             bandwidth_max: None,
             channels: None,
+            data_tracks: DataTracks::default(),
             is_unheard: false,
             subscriptions: Subscriptions::default(),
             steering: Steering::default(),
@@ -223,7 +227,8 @@ impl Participant {
         match proof {
             Proof::Secret(secret) => same_secret(&self.secret, secret),
             Proof::Identity(identity) => {
-                self.layout == Layout::Tracks && self.profile.identity.as_ref() == Some(identity)
+                let is_livekit = matches!(self.layout, Layout::Tracks | Layout::Split);
+                is_livekit && self.profile.identity.as_ref() == Some(identity)
             }
         }
     }

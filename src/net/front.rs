@@ -46,13 +46,13 @@ use super::twirp;
 use super::whip_sessions::{Answered, WhipSessions};
 use crate::access::{AuthMode, Denied, Pass, SIGNATURE_FIELD, Signatures, Signed};
 use crate::core::Sfu;
-use crate::core::event::{Event, Refusal};
+use crate::core::event::{ClosingReason, Event, Refusal};
 use crate::core::grants::Grants;
 use crate::core::ids::{ConnectionId, ParticipantId, RequestId, RoomId};
 use crate::core::profile::Profile;
 use crate::core::topology::MeshPolicy;
 use crate::signal::allowance::Allowance;
-use crate::signal::livekit::{LiveKitFacts, Trials};
+use crate::signal::livekit::{LiveKitFacts, Parted, Trials};
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
 use crate::signal::voice::Channels;
 use crate::signal::{Demand, Ticket};
@@ -140,6 +140,8 @@ pub struct Front {
     demands: Vec<(ConnectionId, Demand)>,
     /// What LiveKit clients want to have happen when they come back.
     trials: Trials,
+    /// What is kept of LiveKit clients until they come back.
+    parted: Parted,
 }
 
 impl Front {
@@ -182,6 +184,7 @@ impl Front {
             signatures: Signatures::default(),
             demands: Vec::new(),
             trials: Trials::default(),
+            parted: Parted::default(),
         }
     }
 
@@ -419,7 +422,7 @@ impl Front {
             }
             return Some((parked.session, self.whip.abandon(parked.session, id)?));
         }
-        let demand = connection.web_socket().and_then(|socket| socket.client.lost());
+        let demand = self.lose_client(now, place);
         self.leave_sessions(now, id);
         Some((id, demand?))
     }
@@ -464,7 +467,7 @@ impl Front {
                 socket.close(now, close);
                 return self.finish_web_socket(now, place);
             }
-            Incoming::Closing(code) => return self.goodbye(place, code),
+            Incoming::Closing(code) => return self.goodbye(now, place, code),
             Incoming::Done => return self.finish_web_socket(now, place),
         };
         self.conclude(now, place, reaction)
@@ -591,10 +594,9 @@ impl Front {
         let connection = self.connections.at(place)?;
         debug!(connection = connection.id.0, peer = %connection.peer, "the client does not read: dropped");
         let id = connection.id;
-        let socket = connection.web_socket()?;
-        let demand = socket.client.lost();
-        socket.close(now, Close::TooSlow);
-        connection.finish_web_socket(now);
+        connection.web_socket()?.close(now, Close::TooSlow);
+        let demand = self.lose_client(now, place);
+        self.connections.at(place)?.finish_web_socket(now);
         self.leave_sessions(now, id);
         Some((id, demand?))
     }
@@ -685,6 +687,15 @@ impl Front {
         if let Client::LiveKit(front_end) = &mut socket.client {
             let room = entered_room(event).and_then(|room| reach.ledger.room(room));
             let room_sid = room.map(|room| room.sid.as_str()).unwrap_or_default();
+            match event {
+                Event::Closing(ClosingReason::Replaced) => {
+                    if let Some(left) = front_end.part() {
+                        self.parted.keep(now, left);
+                    }
+                }
+                Event::Resumed(_, resumed) => front_end.come_back(resumed, &mut self.parted),
+                _ => {}
+            }
             let reaction = front_end.event(event, LiveKitFacts { ice_servers: &ice_servers, room_sid });
             return self.deliver_to_livekit(now, (id, place), reaction);
         }
@@ -749,13 +760,13 @@ impl Front {
         demand
     }
 
-    fn goodbye(&mut self, place: usize, code: Option<u16>) -> Option<Demand> {
+    fn goodbye(&mut self, now: Instant, place: usize, code: Option<u16>) -> Option<Demand> {
         let connection = self.connections.at(place)?;
         debug!(connection = connection.id.0, peer = %connection.peer, ?code, "the client closes its WebSocket");
         match &mut connection.web_socket()?.client {
             Client::Native(front_end) => front_end.goodbye(code),
             // Its clients say so in a message if they leave.
-            Client::LiveKit(front_end) => front_end.lost(),
+            Client::LiveKit(_) => self.lose_client(now, place),
             // Its session is somewhere else.
             Client::Mediasoup(_) => None,
             Client::Voice(_) => None,
@@ -766,8 +777,8 @@ impl Front {
     fn finish_web_socket(&mut self, now: Instant, place: usize) -> Option<Demand> {
         let connection = self.connections.at(place)?;
         let id = connection.id;
-        let demand = connection.web_socket().and_then(|socket| socket.client.lost());
-        connection.finish_web_socket(now);
+        let demand = self.lose_client(now, place);
+        self.connections.at(place)?.finish_web_socket(now);
         self.leave_sessions(now, id);
         if demand.is_some() {
             debug!(connection = id.0, "signalling connection lost");

@@ -8,11 +8,13 @@
 //! In version 0, at `/rtc`, a client publishes on one peer connection, for which it makes the offers, and receives on another,
 //! for which the server makes them ([`Layout::Split`](crate::core::command::Layout::Split)).
 
+mod data_tracks;
 mod front_end;
 mod join;
 mod messages;
 mod news;
 mod packets;
+mod parted;
 mod people;
 mod preferred;
 mod protobuf;
@@ -30,6 +32,7 @@ mod welcome;
 
 pub use front_end::{LiveKitFacts, LiveKitFrontEnd};
 pub use join::JoinAsked;
+pub use parted::{Left, Parted};
 pub use reaction::LiveKitReaction;
 pub use trials::{Trial, Trials};
 

@@ -24,7 +24,7 @@ export const LANES = {
     "back-end",
     "firewall",
   ],
-  second: ["slide", "moderation", "data", "livekit", "mediasoup", "livekit-node", "recording"],
+  second: ["slide", "moderation", "data", "livekit", "mediasoup", "livekit-node", "dialects", "recording"],
   alone: ["layers", "loss", "bandwidth", "scalability", "mesh", "voice"],
 };
 

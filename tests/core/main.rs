@@ -15,6 +15,7 @@ mod audiences;
 mod bandwidth;
 mod channels;
 mod consent;
+mod data_tracks;
 mod explaining;
 mod forwarding;
 mod identity;

@@ -712,6 +712,34 @@ fn whoever_asks_again_gets_another_consumer_and_nobody_gets_what_they_cannot_dec
 }
 
 #[test]
+fn who_cannot_take_the_codec_to_which_a_track_changes_is_told_and_others_go_on() {
+    let (mut world, anna, _) = anna_and_ben();
+    let cleo = person(&mut world, "Cleo");
+    let track = world.clients[BEN].track(Camera);
+    show(&mut world, BEN, Camera, 5);
+    let mut only_vp8 = receives();
+    only_vp8
+        .codecs
+        .retain(|codec| ["audio/opus", "video/VP8", "video/rtx"].contains(&codec.mime_type.as_str()));
+    let command =
+        |transport, capabilities| Command::Consume { transport, track, capabilities, paused: false };
+    world.command(anna.me, command(anna.receive, only_vp8));
+    world.command(cleo.me, command(cleo.receive, receives()));
+    world.video_codec = "H264";
+    show(&mut world, BEN, Camera, 5);
+    let ended = |event: &Event| matches!(event, Event::ConsumerEnded(gone) if *gone == track);
+    assert!(world.clients[anna.me].events.iter().any(ended), "she is told");
+    assert!(!world.clients[cleo.me].events.iter().any(ended));
+    let subscribed = |who: usize| {
+        let snapshot = world.sfu.snapshot(world.now);
+        let slots = snapshot.rooms[0].participants[who].slots.iter();
+        slots.filter(|slot| slot.track == Some(track)).count()
+    };
+    assert_eq!((subscribed(0), subscribed(2)), (0, 1));
+    assert_replays(&world);
+}
+
+#[test]
 fn who_may_receive_no_more_has_no_consumers_left() {
     let (mut world, anna, _) = anna_and_ben();
     let track = world.clients[BEN].track(Camera);

@@ -169,6 +169,8 @@ pub struct World {
     pub reserved: Option<TrackId>,
     /// What people who join from now on may do.
     pub grants: Grants,
+    /// In which of their codecs clients send video.
+    pub video_codec: &'static str,
     /// Whether the tokens of people who join from now on are for that very room.
     pub is_invited: bool,
     /// Whether the clients of people who join from now on can send straight to each other.
@@ -321,6 +323,7 @@ impl World {
             layout: Layout::Slots,
             reserved: None,
             grants: Grants::OPEN,
+            video_codec: "VP8",
             profile: Profile::default(),
             is_invited: false,
             can_mesh: false,
@@ -627,7 +630,7 @@ impl World {
         let number = 7 + place as u8;
         let media = rtc.media(mid).expect("negotiated");
         let clock: u128 = if media.kind() == MediaKind::Audio { 48 } else { 90 };
-        let wanted = if media.kind() == MediaKind::Audio { "opus" } else { "VP8" };
+        let wanted = if media.kind() == MediaKind::Audio { "opus" } else { self.video_codec };
         let pts = media.remote_pts().to_vec();
         let pt = rtc
             .codec_config()

@@ -96,11 +96,23 @@ fn livekit() -> Vec<(&'static str, Vec<u8>)> {
     let offer = field(1, &field(2, sdp.as_bytes()));
     // A microphone, by its name for it.
     let track = |cid: &str| field(4, &[field(1, cid.as_bytes()), vec![0x40, 2]].concat());
+    // Data tracks: published twice with one handle and once without a name, unpublished, and that of somebody else.
+    let data_track =
+        |handle: u8, name: &str| field(19, &[vec![8, handle], field(2, name.as_bytes())].concat());
+    let data_tracks = [
+        data_track(7, "points"),
+        data_track(7, "others"),
+        data_track(8, ""),
+        field(20, &[8, 7]),
+        data_track(7, "points"),
+        field(21, &field(1, &[field(1, b"DTR_00000000001yg"), vec![0x10, 1]].concat())),
+    ];
     // The first tracks that are reserved have the numbers 0 and 1.
     let mute = field(5, &[field(1, b"TR_0000000000000"), vec![0x10, 1]].concat());
     vec![
         ("every-message", tape(&written("SignalRequest"))),
         ("two-tracks", tape(&[track("cid1"), track("other"), offer.clone(), mute.clone(), offer.clone()])),
+        ("data-tracks", tape(&data_tracks)),
         ("offer-first", tape(&[offer.clone(), track("cid0"), offer, mute])),
     ]
 }

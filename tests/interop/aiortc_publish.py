@@ -5,52 +5,16 @@ certificate is an RSA one, sent with so many more behind it, and it offers SRTP_
 """
 
 import asyncio
-import fractions
 import json
 import sys
 
-import av
-import numpy
-from aiortc import AudioStreamTrack, RTCPeerConnection, VideoStreamTrack, rtcpeerconnection
+from aiortc import RTCPeerConnection, rtcpeerconnection
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, generate_certificate
 from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
 from session import session
-
-WIDTH, HEIGHT = 320, 240
-TONE_HZ = 440
-
-
-class Pattern(VideoStreamTrack):
-    """Red, with a white bar that moves."""
-
-    async def recv(self):
-        pts, time_base = await self.next_timestamp()
-        picture = numpy.zeros((HEIGHT, WIDTH, 3), numpy.uint8)
-        picture[:, :, 0] = 200
-        bar = (pts // 3000 * 4) % WIDTH
-        picture[:20, bar : bar + 16] = 255
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts, frame.time_base = pts, time_base
-        return frame
-
-
-class Tone(AudioStreamTrack):
-    """A sine."""
-
-    sent = 0
-
-    async def recv(self):
-        silence = await super().recv()
-        count = silence.samples
-        at = (numpy.arange(count) + self.sent) / silence.sample_rate
-        self.sent += count
-        wave = (numpy.sin(2 * numpy.pi * TONE_HZ * at) * 10_000).astype(numpy.int16)
-        frame = av.AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate, frame.pts = silence.sample_rate, silence.pts
-        frame.time_base = fractions.Fraction(1, silence.sample_rate)
-        return frame
+from synthetic import Pattern, Tone
 
 
 class RsaCertificate(RTCCertificate):

@@ -240,6 +240,18 @@ fn livekits_client_for_python_publishes_and_gets_what_another_publishes() {
 }
 
 #[test]
+fn mediasoups_client_for_python_produces_and_consumes_by_rest_and_by_websocket() {
+    let Some(python) = python() else { return };
+    let server = Server::start(config());
+    let url = format!("http://{}", server.address);
+    let mut call = Script::start_with(&python, "mediasoup_call.py", &url, &["standup"]);
+    assert_is_the_camera(&call.line());
+    assert_is_the_tone(&call.line());
+    assert_eq!(call.line()["left"], "Anna");
+    call.finish();
+}
+
+#[test]
 fn livekits_library_for_back_ends_asks_the_room_service() {
     let Some(python) = python() else { return };
     let server = back_end::open_server();

@@ -10,8 +10,6 @@ pub enum Hold {
     Load = 2,
     /// The subscriber's network carries no more.
     Bandwidth = 4,
-    /// It comes in a codec that the subscriber does not take.
-    Codec = 8,
 }
 
 /// The reasons that hold a slot back.

@@ -92,6 +92,7 @@ impl Room {
             command @ (Command::ReadChannels | Command::ToChannel { .. }) => {
                 self.use_channels(now, from, command, outbox)
             }
+            Command::DataTracks(command) => return self.handle_data_tracks(from, request, command, outbox),
             Command::Mesh(command) => self.handle_mesh(now, from, command, outbox),
         };
         match done {

@@ -4,6 +4,8 @@
 //! carry [frames](crate::core::data), if they name that protocol. What comes on any other channel is passed on as it is, to
 //! all who have a channel of the same label.
 
+mod tracks;
+
 use std::time::Instant;
 
 use tracing::{debug, trace};
@@ -12,6 +14,7 @@ use super::Room;
 use crate::core::channels::{ChannelEnd, ChannelEvent, ChannelId, ChannelRequest};
 use crate::core::command::Command;
 use crate::core::data::{DataPayload, Frame, PROTOCOL, write_frame};
+use crate::core::data_tracks;
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ParticipantId, ParticipantKey, TransportKey};
 use crate::core::member_channels::{Channel, Channels, Early, LABEL_BYTES_MAX};
@@ -108,6 +111,9 @@ impl Room {
         if is_reliable && !wait.is_zero() {
             let milliseconds = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).saturating_add(1);
             request(outbox, on, ChannelRequest::Hold(milliseconds));
+        }
+        if channels.is_foreign && label == data_tracks::LABEL {
+            return self.pass_data_packet(from, &bytes, outbox);
         }
         if channels.is_foreign {
             return outbox.event(from, Event::FromChannel { label, is_text, bytes });
@@ -259,7 +265,10 @@ impl Room {
     ) -> Result<(), Refusal> {
         let channels = self.participants[from.0].channels.get_or_insert_with(|| Box::new(Channels::new(now)));
         match command {
-            Command::ReadChannels => channels.is_foreign = true,
+            Command::ReadChannels => {
+                channels.is_foreign = true;
+                self.tell_all_data_tracks(from, outbox);
+            }
             Command::ToChannel { label, is_text, bytes } => {
                 if let Some(&Channel { on, id: channel, .. }) = channels.labelled(&label) {
                     self.send_data(from, on, ChannelRequest::Send { channel, is_text, bytes }, outbox);

@@ -332,6 +332,7 @@ impl Room {
         for publication in publications {
             self.unpublish(now, publication, outbox);
         }
+        self.end_data_tracks(key);
         outbox.happenings.push(Happening::Left(self.member(now, key), reason));
         let participant = self.participants.remove(key.0);
         for subscription in participant.slots.iter().filter_map(|slot| slot.shown) {

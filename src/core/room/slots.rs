@@ -306,10 +306,15 @@ impl Room {
             let slot = &mut participant.slots[viewer.slot];
             let negotiated = &self.transports[slot.transport.0].negotiated;
             slot.codec = negotiated.section(slot.mid).and_then(|section| section.codec_for(codec));
+            if slot.codec.is_some() {
+                continue;
+            }
             if is_for_one {
-                // The slot is for this track alone: it waits there until it comes in another codec.
-                slot.set_held(Hold::Codec, slot.codec.is_none());
-            } else if slot.codec.is_none() {
+                // The slot is for this track alone, and what was said of it never changes: whoever can receive the other codec
+                // asks again.
+                self.end_subscription(now, viewer.participant, track, outbox);
+                outbox.event(viewer.participant, Event::ConsumerEnded(track));
+            } else {
                 // Another slot may take it.
                 participant.subscriptions.set_state(track, SubscriptionState::Waiting);
                 self.release_slot(viewer.participant, viewer.slot);

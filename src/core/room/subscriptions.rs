@@ -13,7 +13,7 @@ use crate::core::participant::Participant;
 use crate::core::subscriptions::SubscriptionState;
 use crate::limits::WAITING_TOLD_MAX;
 
-fn unknown_track() -> Refusal {
+pub(super) fn unknown_track() -> Refusal {
     Refusal::new(
         RefusalCode::UnknownTrack,
         "there is no such track in this room, or it is your own",

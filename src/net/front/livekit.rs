@@ -190,10 +190,22 @@ impl Front {
                 socket.close(now, close);
                 return self.finish_web_socket(now, place);
             }
-            Incoming::Closing(code) => return self.goodbye(place, code),
+            Incoming::Closing(code) => return self.goodbye(now, place, code),
             Incoming::Done => return self.finish_web_socket(now, place),
         };
         self.react_to_livekit(now, place, reaction)
+    }
+
+    /// Notes that the client of a WebSocket is gone. Returns what the core must hear, if it knows it.
+    pub(super) fn lose_client(&mut self, now: Instant, place: usize) -> Option<Demand> {
+        let client = &mut self.connections.at(place)?.web_socket()?.client;
+        let demand = client.lost()?;
+        if let Client::LiveKit(front_end) = client
+            && let Some(left) = front_end.part()
+        {
+            self.parted.keep(now, left);
+        }
+        Some(demand)
     }
 
     /// Carries out what a LiveKit front end wants after an event of the core's.

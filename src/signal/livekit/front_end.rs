@@ -2,15 +2,17 @@
 //! holds it, moves the bytes, and carries out what it returns.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
+use super::data_tracks::OwnDataTracks;
 use super::join::JoinAsked;
 use super::messages::{
     ConnectionQualityInfo, JoinResponse, ParticipantInfo, Pong, SessionDescription, SignalRequest,
     SignalResponse, SubscriptionResponse, TrackPublishedResponse, numbers,
 };
+use super::parted::{Left, Parted};
 use super::people::{People, disconnect_reason, participant_info, permission};
 use super::reaction::{
     LiveKitReaction, ask, command, encoded, leave, letter_and_rest, request_id, response_to, say, trickled,
@@ -48,6 +50,8 @@ pub(super) struct Me {
     pub(super) room: RoomId,
     /// The id of this room, which no later room of the same name has.
     pub(super) room_sid: String,
+    /// For how long the client may come back after its connection has broken.
+    resume_within: Duration,
 }
 
 /// What only the server knows when a client comes in.
@@ -68,6 +72,8 @@ pub struct LiveKitFrontEnd {
     /// How often the client may still break the rules before it is cut.
     pub(super) faults: Allowance,
     pub(super) auto_subscribe: bool,
+    /// Whether it receives on a connection for that alone (version 0).
+    is_split: bool,
     /// Who is to be taken up again, until that has happened.
     pub(super) resumes: Option<ParticipantId>,
     /// The offer that came with the request to join, until it can be made.
@@ -75,8 +81,9 @@ pub struct LiveKitFrontEnd {
     pub(super) me: Option<Me>,
     pub(super) people: People,
     pub(super) tracks: OwnTracks,
+    pub(super) data_tracks: OwnDataTracks,
     pub(super) requirement: Requirement,
-    /// The connection on which the client receives, if it has one for that alone (version 0).
+    /// The connection on which the client receives, if it has one for that alone. Whoever comes back gets it back.
     pub(super) subscriber: Option<Box<Subscriber>>,
     /// The offer that the core has not answered yet: the client's number of it, and its sections.
     pub(super) offering: Option<(u32, OfferedSections)>,
@@ -111,13 +118,15 @@ impl LiveKitFrontEnd {
             offers: Allowance::new(limits.offers_per_second, limits.offers_burst, now),
             faults: Allowance::new(FAULTS_PER_SECOND, FAULTS_MAX, now),
             auto_subscribe: asked.auto_subscribe,
+            is_split: asked.is_split,
             resumes: asked.resumes.flatten(),
             first_offer: asked.offer,
             me: None,
             people: People::default(),
             tracks: OwnTracks::default(),
+            data_tracks: OwnDataTracks::default(),
             requirement: Requirement::default(),
-            subscriber: asked.is_split.then(Box::default),
+            subscriber: (asked.is_split && asked.resumes.is_none()).then(Box::default),
             offering: None,
             changes: BTreeMap::new(),
             speaking: BTreeMap::new(),
@@ -140,9 +149,9 @@ impl LiveKitFrontEnd {
             room: Some(room),
             name,
             // In version 0 what is received is asked for track by track.
-            auto_subscribe: self.auto_subscribe && self.subscriber.is_none(),
+            auto_subscribe: self.auto_subscribe && !self.is_split,
             lifeline: Lifeline::Signalling,
-            layout: if self.subscriber.is_some() { Layout::Split } else { Layout::Tracks },
+            layout: if self.is_split { Layout::Split } else { Layout::Tracks },
             ticket,
             can_mesh: false,
         }
@@ -151,8 +160,7 @@ impl LiveKitFrontEnd {
     /// Returns the demand to take up the participant that the client was, who has this identity by its token; `None` if the
     /// client does not want that.
     pub fn resume(&mut self, room: RoomId, identity: String) -> Option<Demand> {
-        // The connection on which it receives cannot be taken over by another front end.
-        let participant = self.resumes.filter(|_| self.subscriber.is_none())?;
+        let participant = self.resumes?;
         self.is_known_to_core = true;
         let resume = Resume { room, participant, proof: Proof::Identity(identity) };
         Some(Demand::Resume { request: None, resume })
@@ -241,6 +249,15 @@ impl LiveKitFrontEnd {
         }
         if let Some(scenario) = request.simulate {
             return self.simulate(now, &scenario);
+        }
+        if let Some(request) = request.publish_data_track_request {
+            return self.publish_data_track(now, request, all);
+        }
+        if let Some(request) = request.unpublish_data_track_request {
+            return self.unpublish_data_track(now, &request, all);
+        }
+        if let Some(request) = request.update_data_subscription {
+            return self.subscribe_to_data(now, &request, all);
         }
         // Candidates are not needed, and what else there is changes nothing here.
         LiveKitReaction::default()
@@ -358,6 +375,9 @@ impl LiveKitFrontEnd {
             | Event::Consumed(..)
             | Event::TransportEnded(_)
             | Event::ConsumerEnded(_) => self.subscriber_event(event),
+            Event::DataTrackPublished(..) | Event::DataTracks(..) | Event::DataTrackHandle(..) => {
+                self.data_track_event(event)
+            }
             Event::SubscriptionPermission { track, owner, allowed } => {
                 self.subscription_permission(*track, *owner, *allowed)
             }
@@ -386,6 +406,7 @@ impl LiveKitFrontEnd {
             grants: joined.grants,
             room: joined.room.clone(),
             room_sid: room_sid.to_owned(),
+            resume_within: Duration::from_secs(joined.resume_seconds),
         });
         others
     }
@@ -394,12 +415,16 @@ impl LiveKitFrontEnd {
     /// gone who is not named.
     fn resumed(&mut self, resumed: &Resumed, facts: LiveKitFacts<'_>) -> LiveKitReaction {
         self.resumes = None;
+        if self.is_split && self.subscriber.is_none() {
+            return Self::cannot_resume();
+        }
         self.tracks.restore(&resumed.publications);
-        let mut everybody = self.enter(&resumed.joined, facts.room_sid);
-        everybody.extend(self.my_info());
+        self.enter(&resumed.joined, facts.room_sid);
         let reconnect = Some(welcome::reconnect_response(facts.ice_servers));
         let mut reaction = say(&SignalResponse { reconnect, ..SignalResponse::default() });
-        reaction.say.push(encoded(&update(everybody)));
+        // Everybody's data tracks are told before this is answered. Whoever is named without theirs has none for the client.
+        reaction.demands.push(command(request_id('w', ""), Command::ReadChannels));
+        reaction.and(self.take_up_subscriber(resumed));
         if self.trial == Some(Trial::BreakWhenResumed) {
             reaction.close = Some(Close::GoingAway);
         }
@@ -449,7 +474,8 @@ impl LiveKitFrontEnd {
     fn my_info(&self) -> Option<ParticipantInfo> {
         let me = self.me.as_ref()?;
         let info = participant_info(me.participant, &me.identity, &me.profile, self.tracks.infos());
-        Some(ParticipantInfo { permission: Some(permission(&me.grants)), ..info })
+        let data_tracks = self.data_tracks.infos();
+        Some(ParticipantInfo { permission: Some(permission(&me.grants)), data_tracks, ..info })
     }
 
     pub(super) fn tell_of_me(&self) -> LiveKitReaction {
@@ -482,8 +508,10 @@ impl LiveKitFrontEnd {
     }
 
     fn done(&mut self, request: Option<&RequestId>) -> LiveKitReaction {
-        let Some(('m', number)) = request.and_then(letter_and_rest) else {
-            return LiveKitReaction::default();
+        let number = match request.and_then(letter_and_rest) {
+            Some(('m', number)) => number,
+            Some(('w', _)) => return say(&update(self.people.all().chain(self.my_info()).collect())),
+            _ => return LiveKitReaction::default(),
         };
         let Ok(request_id) = number.parse::<u32>() else { return LiveKitReaction::default() };
         if let (Some(change), Some(me)) = (self.changes.remove(&request_id), &mut self.me)
@@ -507,6 +535,9 @@ impl LiveKitFrontEnd {
                 say(&SignalResponse { subscription_response: Some(response), ..SignalResponse::default() })
             }
             Some(('c', track)) => self.consume_refused(track, refusal),
+            Some(('d', handle)) => self.data_track_refused(handle, refusal),
+            // The connection on which it receives has ended meanwhile.
+            Some(('i', _)) => say(&leave(0, numbers::RECONNECT)),
             Some(('m', number)) => {
                 let request_id = number.parse().unwrap_or_default();
                 self.changes.remove(&request_id);
@@ -544,6 +575,20 @@ impl LiveKitFrontEnd {
     /// Returns the message with a new token, by which the client comes back if its connection breaks.
     pub fn token(token: &str) -> Vec<u8> {
         encoded(&SignalResponse { refresh_token: Some(token.to_owned()), ..SignalResponse::default() })
+    }
+
+    /// Returns what the client leaves behind, now that this is its connection no longer and it may come back.
+    pub fn part(&mut self) -> Option<Left> {
+        let Me { room, participant, resume_within, .. } = self.me.as_ref()?;
+        let (who, within) = ((room.clone(), *participant), *resume_within);
+        Some(Left { who, within, subscriber: self.subscriber.take()? })
+    }
+
+    /// Gives the client back what it has left behind when its connection broke. Told before the core's reply to its resuming.
+    pub fn come_back(&mut self, resumed: &Resumed, parted: &mut Parted) {
+        if self.is_split {
+            self.subscriber = parted.take(&(resumed.joined.room.clone(), resumed.joined.participant));
+        }
     }
 
     /// Notes that the connection has ended. Returns what the core must hear, if it knows the connection. A client that leaves

@@ -65,6 +65,14 @@ pub mod numbers {
     pub const LIMIT_EXCEEDED: i32 = 3;
     /// `RequestResponse.Reason`: something else.
     pub const UNCLASSIFIED: i32 = 6;
+    /// `RequestResponse.Reason`: no number that names a data track.
+    pub const INVALID_HANDLE: i32 = 7;
+    /// `RequestResponse.Reason`: no name of a data track.
+    pub const INVALID_NAME: i32 = 8;
+    /// `RequestResponse.Reason`: a number that names another data track.
+    pub const DUPLICATE_HANDLE: i32 = 9;
+    /// `RequestResponse.Reason`: the name of another data track.
+    pub const DUPLICATE_NAME: i32 = 10;
 }
 
 messages! {
@@ -113,6 +121,9 @@ messages! {
         14 ping: Option<i64>,
         15 update_metadata: Option<UpdateParticipantMetadata>,
         16 ping_req: Option<Ping>,
+        19 publish_data_track_request: Option<PublishDataTrackRequest>,
+        20 unpublish_data_track_request: Option<UnpublishDataTrackRequest>,
+        21 update_data_subscription: Option<UpdateDataSubscription>,
     }
     /// One message of the server. Exactly one of the fields is there.
     SignalResponse {
@@ -138,6 +149,62 @@ messages! {
         21 subscription_response: Option<SubscriptionResponse>,
         22 request_response: Option<RequestResponse>,
         25 media_sections_requirement: Option<MediaSectionsRequirement>,
+        27 publish_data_track_response: Option<PublishDataTrackResponse>,
+        28 unpublish_data_track_response: Option<UnpublishDataTrackResponse>,
+        29 data_track_subscriber_handles: Option<DataTrackSubscriberHandles>,
+    }
+    /// A data track that the client wants to publish. The last two fields are messages, which are passed on as they are.
+    PublishDataTrackRequest {
+        1 pub_handle: u32,
+        2 name: String,
+        3 encryption: i32,
+        4 frame_encoding: Vec<u8>,
+        5 schema: Vec<u8>,
+    }
+    /// The answer, with what others are told of it.
+    PublishDataTrackResponse {
+        1 info: Option<DataTrackInfo>,
+    }
+    /// A data track that the client publishes no longer.
+    UnpublishDataTrackRequest {
+        1 pub_handle: u32,
+    }
+    /// The answer.
+    UnpublishDataTrackResponse {
+        1 info: Option<DataTrackInfo>,
+    }
+    /// Data tracks that the client subscribes to, or no longer.
+    UpdateDataSubscription {
+        1 updates: Vec<DataSubscription>,
+    }
+    /// The same for one of them (`UpdateDataSubscription.Update`).
+    DataSubscription {
+        1 track_sid: String,
+        2 subscribe: bool,
+    }
+    /// By what packets on the data channel name the tracks that the client receives.
+    DataTrackSubscriberHandles {
+        1 sub_handles: Vec<SubscriberHandle>,
+    }
+    /// One of these: an entry of a map is a message of its key and its value.
+    SubscriberHandle {
+        1 key: u32,
+        2 value: Option<PublishedDataTrack>,
+    }
+    /// A data track that the client receives (`DataTrackSubscriberHandles.PublishedDataTrack`).
+    PublishedDataTrack {
+        1 publisher_identity: String,
+        2 publisher_sid: String,
+        3 track_sid: String,
+    }
+    /// A published data track.
+    DataTrackInfo {
+        1 pub_handle: u32,
+        2 sid: String,
+        3 name: String,
+        4 encryption: i32,
+        5 frame_encoding: Vec<u8>,
+        6 schema: Vec<u8>,
     }
     /// An address at which a peer connection can be reached.
     TrickleRequest {
@@ -302,6 +369,7 @@ messages! {
         14 kind: i32,
         15 attributes: BTreeMap<String, String>,
         16 disconnect_reason: i32,
+        19 data_tracks: Vec<DataTrackInfo>,
     }
     /// What a member may do.
     ParticipantPermission {
@@ -437,6 +505,8 @@ messages! {
         5 add_track: Option<AddTrackRequest>,
         6 mute: Option<MuteTrackRequest>,
         7 update_metadata: Option<UpdateParticipantMetadata>,
+        10 publish_data_track: Option<PublishDataTrackRequest>,
+        11 unpublish_data_track: Option<UnpublishDataTrackRequest>,
     }
 }
 
@@ -474,6 +544,8 @@ mod tests {
             SubscriptionPermission TrackPermission SubscriptionPermissionUpdate ClientConfiguration
             SpeakersChanged SpeakerInfo RoomUpdate ConnectionQualityUpdate ConnectionQualityInfo StreamStateUpdate
             StreamStateInfo SubscribedQualityUpdate SubscribedCodec SubscribedQuality SubscriptionResponse RequestResponse
+            PublishDataTrackRequest PublishDataTrackResponse UnpublishDataTrackRequest UnpublishDataTrackResponse
+            UpdateDataSubscription DataTrackSubscriberHandles DataTrackInfo
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use prost::Message as _;
 
-use super::messages::{ParticipantInfo, ParticipantPermission, TrackInfo, numbers};
+use super::messages::{DataTrackInfo, ParticipantInfo, ParticipantPermission, TrackInfo, numbers};
 use crate::core::command::{MediaKind, Source};
 use crate::core::event::{self, LeaveReason};
 use crate::core::grants::{Grants, Role};
@@ -25,6 +25,8 @@ struct Person {
     info: event::ParticipantInfo,
     /// By what the client knows them.
     identity: String,
+    /// The data tracks that they publish.
+    data_tracks: Vec<DataTrackInfo>,
 }
 
 /// Everybody else in the room.
@@ -47,7 +49,7 @@ impl People {
     pub fn join(&mut self, info: &event::ParticipantInfo) -> ParticipantInfo {
         let id = info.participant;
         let identity = self.identity_of(id, &info.profile);
-        let person = Person { info: info.clone(), identity };
+        let person = Person { info: info.clone(), identity, data_tracks: Vec::new() };
         let told = person.told();
         self.by_id.insert(id, person);
         told
@@ -69,6 +71,7 @@ impl People {
         Some(ParticipantInfo {
             state: numbers::DISCONNECTED,
             tracks: Vec::new(),
+            data_tracks: Vec::new(),
             disconnect_reason: disconnect_reason(reason),
             ..person.told()
         })
@@ -83,6 +86,24 @@ impl People {
         let person = self.by_id.get_mut(&id)?;
         change(&mut person.info);
         Some(person.told())
+    }
+
+    /// Notes what data tracks somebody publishes. Returns what is told of them.
+    pub fn set_data_tracks(
+        &mut self,
+        id: ParticipantId,
+        data_tracks: Vec<DataTrackInfo>,
+    ) -> Option<ParticipantInfo> {
+        let person = self.by_id.get_mut(&id)?;
+        person.data_tracks = data_tracks;
+        Some(person.told())
+    }
+
+    /// Returns who publishes the data track of that id: their id, and by what the client knows them.
+    pub fn owner_of_data(&self, sid: &str) -> Option<(ParticipantId, &str)> {
+        let mut people = self.by_id.iter();
+        let (id, person) = people.find(|(_, person)| person.data_tracks.iter().any(|one| one.sid == sid))?;
+        Some((*id, person.identity.as_str()))
     }
 
     /// Returns by what the client knows somebody.
@@ -110,6 +131,11 @@ impl People {
                 is_one.then(|| Target::Identity(identity.to_owned()))
             }
         }
+    }
+
+    /// Returns what is told of all of them.
+    pub fn all(&self) -> impl Iterator<Item = ParticipantInfo> {
+        self.by_id.values().map(Person::told)
     }
 
     /// Returns who is there.
@@ -149,6 +175,7 @@ impl Person {
         let event::ParticipantInfo { participant, profile, role, tracks, .. } = &self.info;
         ParticipantInfo {
             permission: Some(permission_of_role(*role)),
+            data_tracks: self.data_tracks.clone(),
             ..participant_info(*participant, &self.identity, profile, tracks.iter().map(track_info).collect())
         }
     }

@@ -56,6 +56,8 @@ pub struct Subscriber {
     offered: Option<Vec<Option<TrackId>>>,
     /// Whether there is something that no offer has said yet.
     has_changed: bool,
+    /// Whether the core has been asked for new ICE credentials, which go into the next offer.
+    is_restarting: bool,
     /// The client's end of the handshake, once it has said it.
     dtls: Option<DtlsParameters>,
     /// Names of the streams and tracks that are consumed.
@@ -73,6 +75,7 @@ impl Default for Subscriber {
             number: 0,
             offered: None,
             has_changed: false,
+            is_restarting: false,
             dtls: None,
             msids: BTreeMap::new(),
         }
@@ -118,11 +121,38 @@ impl Subscriber {
         next
     }
 
-    /// Takes the transport that the core has opened.
+    /// Goes on after the client's signalling has been broken. The core still sends it what is in `sent`.
+    ///
+    /// Nobody knows whether the client got the last offer, nor the core what it answered. So it is offered everything once
+    /// more, with new credentials for ICE, because its network may be another one.
+    pub fn take_up(&mut self, sent: &BTreeSet<TrackId>) -> Next {
+        self.asked.clear();
+        self.offered = None;
+        for place in &mut self.places {
+            place.shown.take_if(|(track, _)| !sent.contains(track));
+        }
+        let shown = self.places.iter().filter_map(|place| Some(place.shown.as_ref()?.0));
+        let shown: BTreeSet<TrackId> = shown.collect();
+        self.msids.retain(|track, _| shown.contains(track));
+        let Standing::Open(opened) = &self.standing else {
+            // If the core has opened it meanwhile, nobody was told its name.
+            self.standing = Standing::Closed;
+            return Next::default();
+        };
+        let restart = Command::RestartTransport { transport: opened.transport };
+        (self.has_changed, self.is_restarting) = (true, true);
+        Next { commands: vec![restart], ..Next::default() }
+    }
+
+    /// Takes the transport that the core has opened, or has given new credentials.
     pub fn opened(&mut self, opened: &OpenedTransport) -> Next {
         let waiting = match std::mem::replace(&mut self.standing, Standing::Open(Box::new(opened.clone()))) {
             Standing::Asked(waiting) => waiting,
-            Standing::Closed | Standing::Open(_) => BTreeSet::new(),
+            Standing::Closed => BTreeSet::new(),
+            Standing::Open(_) => {
+                self.is_restarting = false;
+                return self.flush();
+            }
         };
         let mut next = Next::default();
         for track in waiting {
@@ -218,7 +248,8 @@ impl Subscriber {
     fn flush(&mut self) -> Next {
         let Standing::Open(opened) = &self.standing else { return Next::default() };
         // What the core will answer at once goes into the same offer.
-        if !self.has_changed || self.offered.is_some() || !self.asked.is_empty() {
+        let waits = self.is_restarting || self.offered.is_some() || !self.asked.is_empty();
+        if !self.has_changed || waits {
             return Next::default();
         }
         self.has_changed = false;
@@ -348,6 +379,36 @@ mod tests {
         let offer = client.ended(TrackId(1)).offer.expect("an offer");
         assert!(offer.sdp.contains("m=video 9 ") && offer.sdp.contains("a=inactive"), "{}", offer.sdp);
         assert!(offer.sdp.contains("a=group:BUNDLE 0 1"));
+    }
+
+    #[test]
+    fn who_comes_back_is_offered_everything_once_more_with_new_credentials_and_what_has_come_meanwhile() {
+        let mut client = receiving();
+        client.subscribe(TrackId(3), msid(3));
+        assert!(client.consumed(&consumed(3, "2")).offer.is_some(), "which the client never gets");
+        let next = client.take_up(&BTreeSet::from([TrackId(1), TrackId(3)]));
+        assert_eq!(next.commands, [Command::RestartTransport { transport: TransportId(7) }]);
+        assert_eq!(client.subscribe(TrackId(1), msid(1)), Next::default(), "it has a section");
+        assert_eq!(client.subscribe(TrackId(4), msid(4)).commands.len(), 1);
+        let mut again = opened();
+        again.ice.username_fragment = "new".into();
+        assert_eq!(client.opened(&again), Next::default(), "the core is about to answer");
+        let offer = client.consumed(&consumed(4, "3")).offer.expect("an offer");
+        assert!(offer.id == 3 && offer.sdp.contains("a=ice-ufrag:new"), "{}", offer.sdp);
+        assert_eq!(offer.mid_to_track_id.keys().collect::<Vec<_>>(), ["0", "2", "3"]);
+        let resumed = client.answered(&answer(3, &[9, 0, 9, 9])).commands;
+        assert!(resumed.iter().all(|one| matches!(one, Command::Pause { paused: false, .. })), "{resumed:?}");
+        assert_eq!(resumed.len(), 3);
+    }
+
+    #[test]
+    fn who_comes_back_before_anything_could_be_received_begins_anew() {
+        let mut client = Subscriber::default();
+        assert_eq!(client.take_up(&BTreeSet::new()), Next::default());
+        client.subscribe(TrackId(1), msid(1));
+        assert_eq!(client.take_up(&BTreeSet::new()), Next::default());
+        let open = Command::OpenTransport { direction: TransportDirection::Receive };
+        assert_eq!(client.subscribe(TrackId(1), msid(1)).commands, [open]);
     }
 
     #[test]

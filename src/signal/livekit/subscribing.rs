@@ -1,6 +1,8 @@
 //! What a LiveKit client receives by version 0 of the signalling: tracks that are consumed one by one, on a connection for which
 //! we make the offers.
 
+use std::collections::BTreeSet;
+
 use super::front_end::LiveKitFrontEnd;
 use super::messages::{
     SessionDescription, SignalResponse, SubscriptionPermissionUpdate, SubscriptionResponse, numbers,
@@ -8,7 +10,7 @@ use super::messages::{
 use super::reaction::{LiveKitReaction, command, encoded, leave, request_id, say};
 use super::subscriber::Next;
 use crate::core::command::Command;
-use crate::core::event::{Event, Refusal, RefusalCode};
+use crate::core::event::{Event, Refusal, RefusalCode, Resumed};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::msid::{participant_sid, track_sid};
 
@@ -47,6 +49,23 @@ impl LiveKitFrontEnd {
         all
     }
 
+    /// Goes on with what the client received before its signalling broke, and with what has come since.
+    pub(super) fn take_up_subscriber(&mut self, resumed: &Resumed) -> LiveKitReaction {
+        let sent: BTreeSet<TrackId> = resumed.subscriptions.iter().map(|(track, _)| *track).collect();
+        let Some(subscriber) = &mut self.subscriber else { return LiveKitReaction::default() };
+        let next = subscriber.take_up(&sent);
+        let mut reaction = self.follow(next);
+        // What the core was asked for without its answer having been heard is sent, and has no section.
+        let is_new = |track: &TrackId| self.auto_subscribe && !resumed.unsubscribed.contains(track);
+        let wanted =
+            |track: &TrackId| sent.contains(track) || (resumed.joined.grants.subscribe && is_new(track));
+        let known: Vec<TrackId> = self.people.tracks().filter(wanted).collect();
+        for track in known {
+            reaction.and(self.receive_track(track, true));
+        }
+        reaction
+    }
+
     /// Takes what the core says of the connection on which the client receives, and of the tracks on it.
     pub(super) fn subscriber_event(&mut self, event: &Event) -> LiveKitReaction {
         match event {
@@ -62,10 +81,20 @@ impl LiveKitFrontEnd {
             _ => {}
         }
         let Some(subscriber) = &mut self.subscriber else { return LiveKitReaction::default() };
+        if let Event::ConsumerEnded(track) = event {
+            // It may come in another codec than before. Whoever may receive it is offered that in a new section.
+            let next = subscriber.ended(*track);
+            let mut reaction = self.follow(next);
+            let is_allowed = self.me.as_ref().is_some_and(|me| me.grants.subscribe);
+            if is_allowed && !self.shut_out.contains(track) {
+                reaction.and(self.receive_track(*track, true));
+            }
+            return reaction;
+        }
         let next = match event {
             Event::TransportOpened(_, opened) => subscriber.opened(opened),
             Event::Consumed(_, consumed) => subscriber.consumed(consumed),
-            Event::TrackRemoved(track, _) | Event::ConsumerEnded(track) => subscriber.ended(*track),
+            Event::TrackRemoved(track, _) => subscriber.ended(*track),
             _ => Next::default(),
         };
         self.follow(next)
@@ -116,6 +145,7 @@ impl LiveKitFrontEnd {
             let request = match &asked {
                 Command::Consume { track, .. } => request_id('c', track),
                 Command::OpenTransport { .. } => request_id('x', ""),
+                Command::RestartTransport { .. } => request_id('i', ""),
                 _ => None,
             };
             command(request, asked)

@@ -5,20 +5,22 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 
 use super::messages::{
-    AddTrackRequest, MuteTrackRequest, ParticipantInfo, SessionDescription, SignalRequest, SignalResponse,
-    SimulateScenario, SubscriptionPermission, TrackPermission, UpdateParticipantMetadata, UpdateSubscription,
-    UpdateTrackSettings, numbers,
+    AddTrackRequest, DataSubscription, DataTrackInfo, MuteTrackRequest, ParticipantInfo,
+    PublishDataTrackRequest, SessionDescription, SignalRequest, SignalResponse, SimulateScenario,
+    SubscriptionPermission, TrackPermission, UnpublishDataTrackRequest, UpdateDataSubscription,
+    UpdateParticipantMetadata, UpdateSubscription, UpdateTrackSettings, numbers,
 };
 use super::*;
 use crate::core::audience::{AllowedTracks, Audience};
 use crate::core::command::{Command, Layout, MediaKind, Source};
 use crate::core::data::DataPayload;
+use crate::core::data_tracks::{DataTrack, DataTrackCommand};
 use crate::core::event::{
     self, ClosingReason, Consumed, Event, Joined, LeaveReason, OpenedTransport, Refusal, RefusalCode,
-    SlotCounts, SlotInfo, SlotMap, Speaker, Speakers, TrackInfo,
+    Resumed, SlotCounts, SlotInfo, SlotMap, Speaker, Speakers, TrackInfo,
 };
 use crate::core::grants::{Grants, Role};
-use crate::core::ids::{Mid, ParticipantId, RequestId, TrackId, TransportId};
+use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId, TransportId};
 use crate::core::moderation::Target;
 use crate::core::msid::{participant_sid, track_sid};
 use crate::core::ortc::{DtlsParameters, IceParameters, RtpParameters, TransportDirection};
@@ -478,6 +480,117 @@ fn an_older_client_is_offered_what_it_receives_and_offers_what_it_sends() {
     let answered = anna.says(&SignalRequest { subscription: Some(subscription), ..Default::default() });
     let answered = read(&answered)[0].subscription_response.clone().expect("it is gone");
     assert_eq!(answered.err, numbers::TRACK_NOT_FOUND);
+}
+
+#[test]
+fn data_tracks_are_published_told_of_and_received_by_their_numbers() {
+    let mut anna = Client::in_a_room();
+    let publish = |pub_handle: u32, name: &str| PublishDataTrackRequest {
+        pub_handle,
+        name: name.into(),
+        encryption: 1,
+        ..Default::default()
+    };
+    let asks = |request| SignalRequest { publish_data_track_request: Some(request), ..Default::default() };
+    let asked = anna.asks(&asks(publish(7, "points")));
+    let [Command::DataTracks(DataTrackCommand::Publish { handle: 7, name, .. })] = asked.as_slice() else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(name, "points");
+    for (request, reason) in [
+        (publish(7, "other"), numbers::DUPLICATE_HANDLE),
+        (publish(8, "points"), numbers::DUPLICATE_NAME),
+        (publish(0, "zero"), numbers::INVALID_HANDLE),
+        (publish(1 << 16, "large"), numbers::INVALID_HANDLE),
+        (publish(8, ""), numbers::INVALID_NAME),
+        (publish(8, &"x".repeat(300)), numbers::INVALID_NAME),
+    ] {
+        let told = read(&anna.says(&asks(request.clone())))[0].request_response.clone().expect("refused");
+        assert_eq!((told.reason, told.publish_data_track), (reason, Some(request)));
+    }
+    let told = anna.told(&Event::DataTrackPublished(Some(RequestId("d7".into())), TrackId(40)));
+    let info = told[0].publish_data_track_response.clone().and_then(|one| one.info).expect("it is published");
+    assert_eq!((info.sid, info.name.as_str(), info.encryption), (data_sid(40), "points", 1));
+
+    // Ben's are told with him, also when something else of him changes.
+    let details = DataTrackInfo { encryption: 1, ..Default::default() }.encode_to_vec();
+    let theirs = DataTrack { track: TrackId(50), handle: 3, name: "pose".into(), details };
+    let told = updated(&anna.told(&Event::DataTracks(BEN, vec![theirs])));
+    let expected = DataTrackInfo {
+        pub_handle: 3,
+        sid: data_sid(50),
+        name: "pose".into(),
+        encryption: 1,
+        ..Default::default()
+    };
+    assert_eq!(told[0].data_tracks, [expected.clone()]);
+    let muted = Event::TrackMuted { track: CAMERA, participant: BEN, muted: true };
+    assert_eq!(updated(&anna.told(&muted))[0].data_tracks, [expected]);
+    let update = |sid: String, subscribe| UpdateDataSubscription {
+        updates: vec![DataSubscription { track_sid: sid, subscribe }],
+    };
+    let says = |update| SignalRequest { update_data_subscription: Some(update), ..Default::default() };
+    assert!(anna.asks(&says(update("TR_0000000000001".into(), true))).is_empty());
+    let asked = anna.asks(&says(update(data_sid(50), true)));
+    assert_eq!(asked, [Command::DataTracks(DataTrackCommand::Subscribe(TrackId(50)))]);
+    let told = anna.told(&Event::DataTrackHandle(TrackId(50), 9));
+    let handles = told[0].data_track_subscriber_handles.clone().expect("by what packets name it").sub_handles;
+    let named = handles[0].value.clone().expect("it is named");
+    assert_eq!(
+        (handles[0].key, named.publisher_identity.as_str(), named.track_sid),
+        (9, "ben", data_sid(50))
+    );
+    let gone = anna.told(&Event::DataTracks(BEN, Vec::new()));
+    assert!(updated(&gone)[0].data_tracks.is_empty());
+
+    let unpublish = UnpublishDataTrackRequest { pub_handle: 7 };
+    let request = SignalRequest { unpublish_data_track_request: Some(unpublish), ..Default::default() };
+    let reaction = anna.says(&request);
+    assert!(read(&reaction)[0].unpublish_data_track_response.is_some());
+    assert_eq!(commands(reaction), [Command::DataTracks(DataTrackCommand::Unpublish { handle: 7 })]);
+    assert!(anna.asks(&request).is_empty(), "it is gone");
+    anna.asks(&asks(publish(7, "points")));
+    let refused = Refusal::new(RefusalCode::NotPermitted, "no", "no");
+    let told = anna.told(&Event::Refused(Some(RequestId("d7".into())), refused));
+    assert_eq!(told[0].request_response.clone().map(|one| one.reason), Some(numbers::NOT_ALLOWED));
+}
+
+fn data_sid(track: u64) -> String {
+    format!("D{}", track_sid(TrackId(track)))
+}
+
+#[test]
+fn an_older_client_gets_back_what_it_received_or_begins_anew() {
+    let (room, now): (RoomId, _) = ("standup".parse().expect("a room"), Instant::now());
+    let split = |resumes| JoinAsked { auto_subscribe: true, is_split: true, resumes, ..JoinAsked::default() };
+    let mut before = LiveKitFrontEnd::new(LIMITS, now, split(None));
+    before.join(room.clone(), "Anna".into(), ticket());
+    before.event(&joined(), FACTS);
+    assert_eq!(before.lost(), Some(Demand::ConnectionLost));
+    let mut parted = Parted::default();
+    parted.keep(now, before.part().expect("she may come back"));
+    let Event::Joined(_, joined) = joined() else { unreachable!("that is what it is") };
+    let slot_map = SlotMap { revision: 1, slots: Vec::new(), waiting: Vec::new(), waiting_count: 0 };
+    let (publications, unsubscribed) = (Vec::new(), vec![CAMERA]);
+    let resumed =
+        Resumed { joined: *joined, publications, slot_map, subscriptions: Vec::new(), unsubscribed };
+    let comes_back = |parted: &mut Parted| {
+        let mut anna = LiveKitFrontEnd::new(LIMITS, now, split(Some(Some(ANNA))));
+        assert!(matches!(anna.resume(room.clone(), "anna".into()), Some(Demand::Resume { .. })));
+        anna.come_back(&resumed, parted);
+        let welcome = anna.event(&Event::Resumed(None, Box::new(resumed.clone())), FACTS);
+        (anna, welcome)
+    };
+    let (mut anna, welcome) = comes_back(&mut parted);
+    assert!(read(&welcome)[0].reconnect.is_some() && welcome.close.is_none());
+    assert_eq!(commands(welcome), [Command::ReadChannels], "she has unsubscribed from the camera");
+    let everybody = anna.event(&Event::Done(Some(RequestId("w".into()))), FACTS);
+    let told = updated(&read(&everybody));
+    assert_eq!(told.iter().map(|one| one.identity.as_str()).collect::<Vec<_>>(), ["ben", "anna"]);
+    // What she received is with the connection that has got it.
+    let (_, again) = comes_back(&mut parted);
+    let leave = read(&again)[0].leave.clone().expect("she begins anew");
+    assert_eq!((leave.action, again.close), (numbers::RECONNECT, Some(Close::Normal)));
 }
 
 #[test]

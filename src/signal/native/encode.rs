@@ -25,7 +25,10 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::Answer { request, sdp, publications, .. } => {
             reply("answer", request, AnswerData { sdp, publications: own_publications(publications) })
         }
-        Event::Done(to) | Event::Left(to) | Event::TrackReserved(to, _) => reply("ok", to, Nothing {}),
+        Event::Done(to)
+        | Event::Left(to)
+        | Event::TrackReserved(to, _)
+        | Event::DataTrackPublished(to, _) => reply("ok", to, Nothing {}),
         Event::Refused(request, refusal) => encode_refusal(request.as_ref(), refusal, is_fatal(refusal.code)),
         Event::ParticipantJoined(info) => news("participant-joined", ParticipantData::new(info)),
         Event::ParticipantReconnecting(id) => news("participant-reconnecting", ParticipantIdData::new(id)),
@@ -54,7 +57,7 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::CannotPublish { mid, reason } => news("cannot-publish", CannotPublishData { mid, reason }),
         Event::Data { from, topic, payload, .. } => news("data", RelayedData::new(*from, topic, payload)),
         // These are for front ends that read channels themselves, and this one does not ask for them.
-        Event::FromChannel { .. } => news("data", ()),
+        Event::FromChannel { .. } | Event::DataTracks(..) | Event::DataTrackHandle(..) => news("data", ()),
         // And so are these, for front ends of clients without session descriptions.
         Event::TransportOpened(to, _) | Event::Produced(to, _) | Event::Consumed(to, _) => {
             reply("ok", to, Nothing {})

@@ -129,3 +129,12 @@ export const debugPath = () => built("STRAIT_DEBUG_BIN", "debug", "cargo build")
 
 /** The program as it is released. */
 export const releasePath = () => built("STRAIT_RELEASE_BIN", "release", "cargo build --release");
+
+/** The Python with clients that we did not write. */
+export const interopPythonPath = () =>
+  find({
+    variable: "INTEROP_PYTHON_BIN",
+    names: [],
+    fallback: [resolve(import.meta.dirname, "../../../target/aiortc/bin/python")],
+    advice: "`tests/run browser` makes it",
+  });

@@ -3,6 +3,7 @@ import { Authority } from "./authority.js";
 import { launchChromium, launchFirefox } from "./browsers.js";
 import { Crowd } from "./crowd.js";
 import { Firewall } from "./firewall.js";
+import { Outsider } from "./outsider.js";
 import { IDENTITIES } from "./palette.js";
 import { Person } from "./person.js";
 import { Relay } from "./relay.js";
@@ -13,6 +14,7 @@ export class World {
   room = "story";
   #arrivals = 0;
   #people = [];
+  #outsiders = [];
   #relays = [];
   #firewalls = [];
   #crowds = [];
@@ -53,6 +55,14 @@ export class World {
     const person = await this.arrives(name, arrival);
     await person.join({ room: this.room, camera, microphone, rsaBits, token, options, isUnreachable });
     return person;
+  }
+
+  /** Enters by a program in Python, with camera and microphone: see tests/interop/person.py. */
+  async entersOutside(name, script, words) {
+    const outsider = new Outsider(name, IDENTITIES[this.#arrivals++ % IDENTITIES.length]);
+    this.#outsiders.push(outsider);
+    await outsider.enters(script, words);
+    return outsider;
   }
 
   /** Opens the demo page as a person does, by a link or by the server's address. */
@@ -101,6 +111,7 @@ export class World {
 
   async close() {
     for (const { page } of this.#people) await page.close();
+    for (const outsider of this.#outsiders) await outsider.ends();
     for (const crowd of this.#crowds) await crowd.close();
     for (const relay of this.#relays) await relay.close();
     for (const firewall of this.#firewalls) await firewall.close();

@@ -106,6 +106,31 @@
   lab.greet = (destinationIdentity, payload) =>
     room.localParticipant.performRpc({ destinationIdentity, method: "greet", payload });
 
+  /** What is published of data tracks, by name. */
+  const streams = new Map();
+
+  lab.publishStream = async (name) => void streams.set(name, await room.localParticipant.publishDataTrack({ name }));
+  /** Says something on a data track, so many letters long. */
+  lab.pushTo = (name, letter, length = 1) =>
+    streams.get(name).tryPush({ payload: new TextEncoder().encode(letter.repeat(length)) });
+  lab.unpublishStream = (name) => streams.get(name).unpublish();
+
+  /** The names of the data tracks of somebody. */
+  lab.streamsOf = (name) => [...(participantNamed(name)?.dataTracks.values() ?? [])].map(({ info }) => info.name);
+
+  /** From here on what comes on a data track is a message, of a letter and how many there are. */
+  lab.follow = ({ name, stream }) => {
+    const track = [...participantNamed(name).dataTracks.values()].find(({ info }) => info.name === stream);
+    const read = async () => {
+      for await (const { payload } of track.subscribe()) {
+        const said = `${String.fromCharCode(payload[0])} ${payload.length}`;
+        lab.messages.push({ from: name, topic: stream, payload: said });
+      }
+      lab.messages.push({ from: name, topic: stream, payload: "end" });
+    };
+    void read();
+  };
+
   /** Runs one of the checks with which LiveKit's authors find out why somebody cannot connect. */
   lab.check = async ({ check, room: id }) => {
     const microphone = lab.microphone({ hz: 440 });

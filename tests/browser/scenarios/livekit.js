@@ -141,6 +141,48 @@ scenario("messages, streams and calls of LiveKit's clients reach those whom they
 });
 
 scenario(
+  "frames of data tracks reach those who subscribe to them, also late and after a break, until they are published no more",
+  async (world) => {
+    const silent = { camera: null, microphone: null };
+    const anna = await entersBy(world, "Anna", {}, silent);
+    const ben = await entersBy(world, "Ben", {}, silent);
+    const pushes = (letter, length) =>
+      anna.page.evaluate((words) => lab.pushTo("points", ...words), [letter, length]);
+    const has = (person, ...expected) =>
+      eventually(`${person.name} knows Anna's data tracks: ${expected}`, async () => {
+        const known = await person.page.evaluate(() => lab.streamsOf("Anna"));
+        return known.join() === expected.join() || known;
+      });
+    /** Frames before the first one that comes may be lost. */
+    const gets = (person, letter, length = 1) =>
+      eventually(`${person.name} gets ${letter}`, async () => {
+        await pushes(letter, length);
+        const messages = await person.messages("points");
+        return messages.some(({ payload }) => payload === `${letter} ${length}`) || messages;
+      });
+    await anna.page.evaluate(() => lab.publishStream("points"));
+    const refused = await anna.page.evaluate(() => lab.publishStream("points").then(() => "twice", ({ message }) => message));
+    assert.notEqual(refused, "twice");
+    await has(ben, "points");
+    const follows = (person) => person.page.evaluate(() => lab.follow({ name: "Anna", stream: "points" }));
+    await follows(ben);
+    await gets(ben, "a");
+    await gets(ben, "b", 40_000);
+    const cleo = await entersBy(world, "Cleo", {}, silent);
+    await has(cleo, "points");
+    await follows(cleo);
+    await gets(cleo, "c");
+    await ben.page.evaluate(() => lab.simulate("signal-reconnect"));
+    await isTold(ben, "connection", "Reconnected");
+    await gets(ben, "d");
+    await anna.page.evaluate(() => lab.unpublishStream("points"));
+    await Promise.all([ben, cleo].map((person) => has(person)));
+    for (const person of [ben, cleo]) await person.isTold({ from: "Anna", topic: "points", payload: "end" });
+  },
+  GUARDED,
+);
+
+scenario(
   "who loses their signalling comes back by their token, and who has to begin anew does so by themselves",
   async (world) => {
     const anna = await entersBy(world, "Anna");
@@ -247,6 +289,32 @@ scenario("people on LiveKit's older client, on its newer one and on ours hear an
   const eva = await world.enters("Eva", LIVEKIT);
   await allSeeAndHearAll([anna, ben, cleo, eva]);
 });
+
+scenario(
+  "who loses their signalling on LiveKit's older client comes back as who they were, and media never stops",
+  async (world) => {
+    const anna = await world.enters("Anna", { ...BEFORE, token: token("Anna") });
+    const ben = await entersBy(world, "Ben");
+    await allSeeAndHearAll([anna, ben]);
+    await anna.page.evaluate(() => lab.subscription({ key: "Ben/microphone", action: "unsubscribe" }));
+    await anna.isToldOfTrack(ben, "microphone", { status: "waiting" });
+    const before = await anna.id();
+    await Promise.all([anna.notesGaps(ben), ben.notesGaps(anna)]);
+    await anna.page.evaluate(() => lab.simulate("signal-reconnect"));
+    await isTold(anna, "connection", "SignalReconnecting", "Reconnected");
+    await ben.sharesScreen("white");
+    await anna.sees(ben, { source: "screen", colour: "white" });
+    for (const gap of await Promise.all([anna.longestGap(), ben.longestGap()])) assert.ok(gap < 2_000, `${gap} ms`);
+    assert.equal(await anna.id(), before);
+    await Promise.all([anna.sees(ben), ben.seesAndHears(anna)]);
+    await anna.isToldOfTrack(ben, "microphone", { status: "waiting" });
+    await anna.subscription(ben, "microphone", "subscribe");
+    await anna.hears(ben);
+    await anna.mutes("camera");
+    await ben.isToldOfTrack(anna, "camera", { muted: true });
+  },
+  GUARDED,
+);
 
 scenario("LiveKit's own check of a connection passes whole", async (world) => {
   const anna = await world.arrives("Anna", LIVEKIT);
