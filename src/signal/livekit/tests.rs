@@ -523,7 +523,7 @@ fn data_tracks_are_published_told_of_and_received_by_their_numbers() {
         encryption: 1,
         ..Default::default()
     };
-    assert_eq!(told[0].data_tracks, [expected.clone()]);
+    assert_eq!(told[0].data_tracks, std::slice::from_ref(&expected));
     let muted = Event::TrackMuted { track: CAMERA, participant: BEN, muted: true };
     assert_eq!(updated(&anna.told(&muted))[0].data_tracks, [expected]);
     let update = |sid: String, subscribe| UpdateDataSubscription {
