@@ -1,0 +1,3 @@
+// Hooks for React, on the SDK.
+
+export {};
