@@ -81,7 +81,8 @@ test('what runs in the audio thread imports nothing, because bundlers take it as
 });
 
 test('an application in strict TypeScript is right about the types, which are whole', () => {
-  copyFileSync(join(import.meta.dirname, 'consumer.ts'), join(folder, 'consumer.ts'));
+  const include = ['consumer.ts', 'consumer-react.tsx'];
+  for (const name of include) copyFileSync(join(import.meta.dirname, name), join(folder, name));
   for (const name of ['@types/react', 'csstype'])
     symlinkSync(join(MODULES, name), join(folder, 'node_modules', name));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
@@ -98,10 +99,7 @@ test('an application in strict TypeScript is right about the types, which are wh
     lib: ['ES2022', 'DOM', 'DOM.Iterable'],
     types: [],
   };
-  writeFileSync(
-    join(folder, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions: options, include: ['consumer.ts'] }),
-  );
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, include }));
   const run = () => execFileSync(join(MODULES, '.bin/tsc'), ['-p', folder], { encoding: 'utf8' });
   assert.doesNotThrow(run, (error) => assert.fail(error.stdout));
 });
