@@ -23,5 +23,6 @@ import "./scenarios/mixed.js";
 import "./scenarios/livekit.js";
 import "./scenarios/mediasoup.js";
 import "./scenarios/livekit-node.js";
+import "./scenarios/react.js";
 import "./scenarios/firewall.js";
 import "./scenarios/recording.js";
