@@ -17,6 +17,8 @@ import "./scenarios/voice.js";
 import "./scenarios/moderation.js";
 import "./scenarios/data.js";
 import "./scenarios/demo-page.js";
+import "./scenarios/accessibility.js";
+import "./scenarios/dashboard.js";
 import "./scenarios/back-end.js";
 import "./scenarios/whep.js";
 import "./scenarios/mixed.js";
