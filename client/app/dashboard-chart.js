@@ -3,10 +3,12 @@
 import { make } from './dom.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
-const WIDTH = 600;
-const HEIGHT = 160;
+/** Pixels; the width is that of the figure, so that all charts have letters of one size. */
+const HEIGHT = 170;
+const NARROWEST = 240;
 /** Room for the numbers beside the bars, and for the names below them. */
-const LEFT = 40;
+const LEFT = 42;
+const RIGHT = 18;
 const BOTTOM = 20;
 /** Names below bars are at least so far apart. */
 const NAME_WIDTH = 64;
@@ -35,15 +37,16 @@ export function drawChart(figure, { title, series, bars, show, most }) {
   const isOpen = figure.querySelector('details')?.open ?? false;
   const sums = bars.map(({ values }) => values.reduce((sum, value) => sum + value, 0));
   const top = most ?? niceTop(Math.max(0, ...sums));
-  const picture = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': title, class: 'chart' });
+  const width = Math.max(NARROWEST, figure.clientWidth);
+  const picture = svg('svg', { viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': title, class: 'chart' });
   for (const part of [0, 0.5, 1]) {
     const y = HEIGHT - BOTTOM - part * (HEIGHT - BOTTOM - 10);
     picture.append(
-      svg('line', { x1: String(LEFT), x2: String(WIDTH), y1: String(y), y2: String(y), class: 'grid' }),
+      svg('line', { x1: String(LEFT), x2: String(width), y1: String(y), y2: String(y), class: 'grid' }),
       svg('text', { x: String(LEFT - 6), y: String(y + 4), class: 'scale' }, show(top * part)),
     );
   }
-  const step = (WIDTH - LEFT) / Math.max(1, bars.length);
+  const step = (width - LEFT - RIGHT) / Math.max(1, bars.length);
   const every = Math.ceil(NAME_WIDTH / step);
   bars.forEach(({ name, values }, at) => {
     let y = HEIGHT - BOTTOM;

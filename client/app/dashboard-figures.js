@@ -61,20 +61,20 @@ export function alerts(hour) {
   return [
     {
       id: 'ALR-01',
-      title: 'More than 5 % of the moves fail',
-      value: failed === null ? 'no moves' : `${percent(failed)} fail`,
+      title: 'Moves that fail: 5 % at most',
+      value: failed === null ? 'no moves' : percent(failed),
       isRaised: (failed ?? 0) > FAILED_MOST,
     },
     {
       id: 'ALR-03',
-      title: 'More than 10 gaps in sound an hour',
-      value: hour.dropouts === 1 ? '1 gap' : `${hour.dropouts} gaps`,
+      title: 'Audible gaps in an hour: 10 at most',
+      value: String(hour.dropouts),
       isRaised: hour.dropouts > DROPOUTS_MOST,
     },
     {
       id: 'ALR-04',
-      title: 'Moves take more than 5 s, one in twenty or more',
-      value: slow === null ? 'no moves' : `${percent(slow)} do`,
+      title: 'Moves slower than 5 s: 5 % at most',
+      value: slow === null ? 'no moves' : percent(slow),
       isRaised: (slow ?? 0) > SLOW_MOST,
     },
   ];

@@ -23,6 +23,9 @@ form.addEventListener('submit', (event) => {
 });
 document.addEventListener('visibilitychange', () => void look());
 setInterval(() => void look(), EVERY);
+/** What the server said last. @type {Calls | null} */
+let shown = null;
+window.addEventListener('resize', () => shown && show(shown));
 void look();
 
 async function look() {
@@ -39,14 +42,17 @@ async function look() {
   if (!response.ok)
     return refuse(await response.json().catch(() => ({ error: response.statusText, action: '' })), token);
   form.hidden = true;
-  show(await response.json());
+  shown = /** @type {Calls} */ (await response.json());
+  show(shown);
 }
 
 /** @param {{error: string, action: string}} problem @param {string | null} token */
 function refuse({ error, action }, token) {
   sessionStorage.removeItem(TOKEN);
+  shown = null;
   byId('figures').hidden = true;
   byId('freshness').textContent = '';
+  byId('token-why').className = token ? 'error' : 'hint';
   byId('token-why').textContent = token ? `${error}. ${action}` : 'These figures are for operators.';
   if (form.hidden) input.focus();
   form.hidden = false;
@@ -55,6 +61,8 @@ function refuse({ error, action }, token) {
 /** @param {Calls} calls */
 function show(calls) {
   byId('freshness').textContent = `As of ${new Date().toLocaleTimeString()}`;
+  // Charts are as wide as their places.
+  byId('figures').hidden = false;
   showNow(calls.now);
   showAlerts(calls.lastHour);
   const today = calls.days[calls.days.length - 1];
@@ -80,7 +88,6 @@ function show(calls) {
     show: percent,
     most: 1,
   });
-  byId('figures').hidden = false;
 }
 
 /** @param {Calls['now']} now */
