@@ -367,8 +367,8 @@ sections! {
         /// What `Authorization: Bearer` must carry for administration from elsewhere than this machine. Empty: only
         /// from this machine.
         token: Option<Secret> = None, Rule::Any;
-        /// An address and a port of their own for `/admin/v1`, `/metrics` and the probes, over TCP. They are not served at
-        /// server.listen then, but for the probes. Empty: none.
+        /// An address and a port of their own for `/admin/v1`, `/metrics`, `/dashboard` and the probes, over TCP. They are not
+        /// served at server.listen then, but for the probes. Empty: none.
         listen: Option<SocketAddr> = None, Rule::Any;
         /// Whether `/api/v1` is served there, too, and no longer at server.listen.
         listen_api: bool = false, Rule::Any;

@@ -69,7 +69,7 @@ export class ChatPanel {
   /** Where what has not been read yet begins. */
   #markNew() {
     this.#list.querySelector('.new')?.remove();
-    this.#list.append(make('li', { class: 'new', role: 'separator', 'data-testid': 'chat-new' }, t('New messages')));
+    this.#list.append(make('li', { class: 'new', 'data-testid': 'chat-new' }, t('New messages')));
   }
 
   async #send() {

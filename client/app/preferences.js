@@ -1,6 +1,6 @@
 // What the page remembers in this browser: the name, the devices, how pictures are sent, when one is heard, how it looks.
 
-/** @import {Sensitivity} from '../sdk/voice-detector.js' */
+/** @import {Sensitivity} from '../sdk/voice-gate-worklet.js' */
 /** @import {VoiceMode} from '../sdk/voice-gate.js' */
 /** @import {Language} from './words.js' */
 

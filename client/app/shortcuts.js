@@ -26,6 +26,7 @@ export function showShortcuts(shortcuts) {
   const rows = shortcuts.map(({ key, what }) =>
     make('tr', {}, make('td', {}, make('kbd', {}, key.toUpperCase())), make('td', {}, t(what))),
   );
+  const canBeModal = typeof HTMLDialogElement === 'function';
   const close = make('button', { type: 'button', class: 'primary small' }, t('Close'));
   const dialog = make(
     'dialog',
@@ -34,8 +35,9 @@ export function showShortcuts(shortcuts) {
     make('table', {}, make('tbody', {}, ...rows)),
     close,
   );
-  close.addEventListener('click', () => dialog.close());
+  close.addEventListener('click', () => (canBeModal ? dialog.close() : dialog.remove()));
   dialog.addEventListener('close', () => dialog.remove());
   document.body.append(dialog);
-  dialog.showModal();
+  if (canBeModal) dialog.showModal();
+  else dialog.setAttribute('open', '');
 }

@@ -6,6 +6,7 @@
 // the only exchanges are the first one and ICE restarts, and there is no offer that could be out of date.
 
 import { preferCodecs, videoCodecsFirst } from './codecs.js';
+import { connectionStateOf, watchConnection } from './connection-state.js';
 import { withOpusDtx } from './sdp.js';
 
 /** @import {CodecChoice} from './codecs.js' */
@@ -43,6 +44,7 @@ export class MeshPeer {
   #options;
   #handlers;
   /** @type {RTCPeerConnection} */
+  /** @type {RTCPeerConnection} */
   #pc;
   /** @type {Map<Source, RTCRtpTransceiver>} */
   #sections = new Map();
@@ -69,8 +71,9 @@ export class MeshPeer {
     this.#pc = this.#open();
   }
 
+  /** @returns {RTCPeerConnectionState} */
   get connectionState() {
-    return this.#closed ? 'closed' : this.#pc.connectionState;
+    return this.#closed ? 'closed' : connectionStateOf(this.#pc);
   }
 
   get iceConnectionState() {
@@ -133,6 +136,7 @@ export class MeshPeer {
     this.#abandon();
   }
 
+  /** @returns {RTCPeerConnection} */
   #open() {
     const pc = this.#environment.createPeerConnection({
       iceServers: this.#options.iceServers,
@@ -142,8 +146,10 @@ export class MeshPeer {
       const said = candidate && (candidate.toJSON?.() ?? candidate);
       this.#handlers.send({ candidate: said }).catch(() => {});
     };
-    pc.oniceconnectionstatechange = () => this.#iceChanged();
-    pc.onconnectionstatechange = () => this.#handlers.onState(pc.connectionState);
+    watchConnection(pc, {
+      onIce: () => this.#iceChanged(),
+      onState: () => this.#handlers.onState(connectionStateOf(pc)),
+    });
     return pc;
   }
 

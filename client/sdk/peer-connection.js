@@ -1,6 +1,7 @@
 // One RTCPeerConnection that always makes the offers: one exchange at a time, and recovery of its path.
 // It knows nothing of slots or tracks; media.js puts them on it, and whatever else needs a connection can do the same.
 
+import { connectionStateOf, watchConnection } from './connection-state.js';
 import { connectionLost } from './errors.js';
 import { IceRecovery } from './ice-recovery.js';
 
@@ -26,6 +27,7 @@ const GATHERING_LIMIT = 500;
 export class PeerConnection {
   #environment;
   #handlers;
+  /** @type {RTCPeerConnection} */
   #pc;
   #running = Promise.resolve();
   /** The exchange that has not begun yet and that everyone who wants one shares. @type {Promise<void> | null} */
@@ -50,17 +52,29 @@ export class PeerConnection {
       restart: (withRelay) => this.#restart(withRelay),
       die: () => this.#die(),
     });
-    this.#pc = environment.createPeerConnection(configuration([]));
-    this.#pc.oniceconnectionstatechange = () => this.#recovery.changed(this.#pc.iceConnectionState);
-    this.#pc.onconnectionstatechange = () => this.#connectionChanged();
+    this.#pc = this.#open();
+    watchConnection(this.#pc, {
+      onIce: () => this.#recovery.changed(this.#pc.iceConnectionState),
+      onState: () => this.#connectionChanged(),
+    });
+  }
+
+  /** @returns {RTCPeerConnection} */
+  #open() {
+    const pc = this.#environment.createPeerConnection(configuration([]));
+    // Firefox before version 99 cannot be told of a relay later.
+    if (typeof pc.setConfiguration === 'function' || this.#iceServers.length === 0) return pc;
+    pc.close();
+    return this.#environment.createPeerConnection(configuration(this.#iceServers));
   }
 
   get closed() {
     return this.#closed;
   }
 
+  /** @returns {RTCPeerConnectionState} */
   get connectionState() {
-    return this.#pc.connectionState;
+    return connectionStateOf(this.#pc);
   }
 
   get iceConnectionState() {
@@ -173,7 +187,8 @@ export class PeerConnection {
   }
 
   #connectionChanged() {
-    const { connectionState, iceConnectionState } = this.#pc;
+    const { iceConnectionState } = this.#pc;
+    const connectionState = connectionStateOf(this.#pc);
     this.#handlers.onState(connectionState);
     // With ICE alive it is DTLS that failed, and nothing but a new connection mends that.
     if (connectionState === 'failed' && iceConnectionState !== 'failed' && iceConnectionState !== 'disconnected')
@@ -182,7 +197,7 @@ export class PeerConnection {
 
   /** @param {boolean} withRelay */
   #restart(withRelay) {
-    this.#pc.setConfiguration(configuration(withRelay ? this.#iceServers : []));
+    this.#pc.setConfiguration?.(configuration(withRelay ? this.#iceServers : []));
     this.#restartWanted = true;
     this.negotiate().catch(() => this.#recovery.giveUp());
   }

@@ -118,7 +118,9 @@ export class Room extends ModeratedRoom {
   /** @type {VideoLimit} */
   #videoLimit = {};
   #sfu;
+  /** @type {MeshManager} */
   #mesh;
+  /** @type {ModeController} */
   #mode;
   /** Who was in the room when one came. @type {Set<string>} */
   #before = new Set();

@@ -89,6 +89,7 @@ export class SfuManager {
   open({ isHeld = false } = {}) {
     if (this.#media) return this.#opened;
     this.#isHeld = isHeld;
+    /** @type {MediaConnection} */
     const media = new MediaConnection(this.#environment, this.#iceServers, this.#codecs, {
       exchange: (offer) => this.#host.exchange(offer, () => !media.closed),
       onState: (state) => this.#host.onState(state),

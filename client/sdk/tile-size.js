@@ -25,7 +25,7 @@ export function followTile(track, element) {
   };
   const sizes = new ResizeObserver(state);
   const sights = new IntersectionObserver((entries) => {
-    isVisible = entries.at(-1)?.isIntersecting ?? true;
+    isVisible = entries[entries.length - 1]?.isIntersecting ?? true;
     state();
   });
   sizes.observe(element);

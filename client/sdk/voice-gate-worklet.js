@@ -1,7 +1,51 @@
 // The gate itself, in the audio thread: lets through what is voice, or what is said while a key is held, and silence else.
-// Browsers send next to nothing of silence.
+// Browsers send next to nothing of silence. It makes no garbage.
+//
+// Voice is told from the noise of a room by its loudness: the noise is what the quietest moments of the last seconds are, and a
+// voice is well above it for more than a click. Both are in one file that imports nothing, because what applications are bundled
+// with takes an audio thread's file as it is.
 
-import { VoiceDetector } from './voice-detector.js';
+/** @typedef {'low' | 'medium' | 'high'} Sensitivity how soft a voice may be */
+
+/** How far above the noise a voice is, and how loud it is at least, decibels (of full scale). */
+const SENSITIVITIES = {
+  low: { above: 18, least: -42 },
+  medium: { above: 12, least: -50 },
+  high: { above: 8, least: -58 },
+};
+
+/** Of so many frames in a row. */
+const OF = 3;
+/** So many have to be loud. */
+const LOUD = 2;
+/** How fast the noise is taken to grow, decibels a frame of 10 ms: a fan that begins is noise after some seconds. */
+const RISE = 0.02;
+/** Nothing is quieter, decibels. */
+const SILENCE = -90;
+
+export class VoiceDetector {
+  /** @type {Sensitivity} */
+  sensitivity = 'medium';
+  #noise = -60;
+  /** The last frames, one bit each: whether it was loud. */
+  #recent = 0;
+
+  /**
+   * Hears 10 ms.
+   * @param {number} meanSquare of the samples, full scale being 1
+   * @returns {boolean} whether it is voice
+   */
+  hear(meanSquare) {
+    const level = meanSquare > 0 ? Math.max(SILENCE, 10 * Math.log10(meanSquare)) : SILENCE;
+    const { above, least } = SENSITIVITIES[this.sensitivity];
+    const isLoud = level >= least && level >= this.#noise + above;
+    this.#noise = level < this.#noise ? this.#noise + (level - this.#noise) / 4 : Math.min(level, this.#noise + RISE);
+    this.#recent = ((this.#recent << 1) | Number(isLoud)) & ((1 << OF) - 1);
+    let loud = 0;
+    for (let bit = 0; bit < OF; bit++) loud += (this.#recent >> bit) & 1;
+    return loud >= LOUD;
+  }
+}
 
 /** Milliseconds for which it stays open after the last voice, so that ends of words and short pauses are heard. */
 const HANGOVER = { voice: 500, push: 150 };
@@ -10,8 +54,8 @@ const BEFORE = 80;
 /** How long opening and closing take, milliseconds, so that neither clicks. */
 const FADE = 5;
 
-/** What the audio thread's global scope has: Web Audio §1.32. */
-const { AudioWorkletProcessor, registerProcessor, sampleRate } = /** @type {any} */ (globalThis);
+/** What the audio thread's global scope has (Web Audio §1.32), and no other. */
+const { AudioWorkletProcessor = Object, registerProcessor, sampleRate } = /** @type {any} */ (globalThis);
 
 class VoiceGate extends AudioWorkletProcessor {
   #detector = new VoiceDetector();
@@ -80,4 +124,4 @@ class VoiceGate extends AudioWorkletProcessor {
   }
 }
 
-registerProcessor('strait-voice-gate', VoiceGate);
+registerProcessor?.('strait-voice-gate', VoiceGate);

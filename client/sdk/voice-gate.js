@@ -4,7 +4,7 @@
 import { Emitter } from './emitter.js';
 import { audioContext } from './levels.js';
 
-/** @import {Sensitivity} from './voice-detector.js' */
+/** @import {Sensitivity} from './voice-gate-worklet.js' */
 
 /** @typedef {'always' | 'voice' | 'push'} VoiceMode */
 

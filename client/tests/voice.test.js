@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LoadReporter } from '../sdk/load.js';
 import { StraightSpeakers } from '../sdk/straight-speakers.js';
-import { VoiceDetector } from '../sdk/voice-detector.js';
+import { VoiceDetector } from '../sdk/voice-gate-worklet.js';
 
 /** Hears frames of 10 ms at a level in decibels; how many were voice. */
 function hear(detector, decibels, frames) {

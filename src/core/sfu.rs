@@ -34,7 +34,7 @@ use super::recordings::{Recording, RecordingOutput, Recordings};
 use super::room::{Room, RoomInput, unknown_participant};
 use super::room_options::{RoomChange, RoomOptions};
 use super::settings::Settings;
-use super::stats::{BanSnapshot, RoomSnapshot, Snapshot};
+use super::stats::{BanSnapshot, Calls, RoomSnapshot, Snapshot};
 use super::timers::{Deadline, DeadlineHeap, Timer};
 use super::totals::Totals;
 use crate::wire::classify::{DatagramKind, classify};
@@ -350,6 +350,16 @@ impl Sfu {
     /// Returns how many rooms and how many participants there are.
     pub fn counts(&self) -> (usize, usize) {
         (self.rooms.len(), self.rooms.iter().map(|(_, entry)| entry.room.participants()).sum())
+    }
+
+    /// Returns the calls by where their media goes: the rooms with somebody in them.
+    pub fn calls(&self) -> Calls {
+        let mut calls = Calls::default();
+        for (_, entry) in &self.rooms {
+            let is_moving = entry.room.topology().is_some_and(|topology| topology.moving_to().is_some());
+            calls.note(entry.room.mode(), entry.room.participants(), is_moving);
+        }
+        calls
     }
 
     /// Whether the server is draining: nobody is let in until the operator takes that back.

@@ -308,6 +308,28 @@ pub struct TopologySnapshot {
     pub unreachable: usize,
 }
 
+/// Calls by where their media goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// How many there are, in the order of [`Mode::ALL`](super::topology::Mode::ALL).
+    pub calls: [usize; 2],
+    /// How many people are in them, in the same order.
+    pub people: [usize; 2],
+    /// How many are moving.
+    pub moving: usize,
+}
+
+impl Calls {
+    /// Counts a call, if somebody is in it.
+    pub fn note(&mut self, mode: Mode, people: usize, is_moving: bool) {
+        if people > 0 {
+            self.calls[mode as usize] += 1;
+            self.people[mode as usize] += people;
+            self.moving += usize::from(is_moving);
+        }
+    }
+}
+
 /// Somebody who waits to be let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingSnapshot {

@@ -28,7 +28,9 @@ use super::ledger::Ledger;
 use super::load_shedding::LoadShedding;
 use super::opening::{Opened, bound_addresses, open};
 use super::operator::admin::{self, AdminAnswer, AdminRequest};
+use super::operator::history::{Counted, History, Seen};
 use super::operator::{health, metrics, recordings};
+use super::process::Process;
 use super::shard::Shard;
 use super::shell_config::ShellConfig;
 use super::shutdown::{Begin, ExitReason, ShutdownWatch};
@@ -44,6 +46,7 @@ use crate::core::input::{AdminCommand, Admission};
 use crate::core::moderation::Moderation;
 use crate::core::path::TransportProtocol;
 use crate::core::room_options::{RecordingPolicy, RoomChange};
+use crate::core::stats::Calls;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
 use crate::signal::livekit::Trial;
@@ -94,6 +97,8 @@ pub struct EventLoop {
     traces: TraceKeeper,
     /// What is kept of what happens in rooms.
     ledger: Ledger,
+    /// What is kept of how calls go.
+    history: History,
     shedding: LoadShedding,
     shutdown: ShutdownWatch,
     set_log_level: SetLogLevel,
@@ -126,6 +131,7 @@ impl EventLoop {
             candidates,
             traces,
             ledger,
+            history: History::new(now),
             shedding: LoadShedding::new(now, clock::thread()),
             shutdown,
             set_log_level,
@@ -206,6 +212,9 @@ impl EventLoop {
         self.write_all(now);
         self.forward_media(now);
         self.end_draining(now);
+        if now >= self.history.deadline() {
+            self.look_at_calls(now);
+        }
         self.traces.collect(now, &mut self.shard.sfu);
         self.ledger.collect(&mut self.shard.sfu);
         while let Some((room, notice)) = self.shard.sfu.poll_notice() {
@@ -250,6 +259,7 @@ impl EventLoop {
             self.front.connections.next_deadline(now),
             self.shutdown.until(),
             self.traces.next_deadline(),
+            Some(self.history.deadline()),
             self.front.voice.deadline(),
             Some(self.front.certificates.next_deadline()),
         ];
@@ -466,6 +476,21 @@ impl EventLoop {
         }
     }
 
+    /// Takes down how calls go. Returns them, and the memory of the process.
+    fn look_at_calls(&mut self, now: Instant) -> (Calls, Option<u64>) {
+        let totals = self.shard.sfu.totals();
+        let mut counted = Counted { dropouts: totals.dropouts.iter().sum(), ..Counted::default() };
+        counted.note_moves(&totals.migrations);
+        counted.note_moves(self.front.voice.migrations());
+        let process = Process::read();
+        counted.cpu_seconds = process.map_or(0.0, |process| process.cpu_seconds);
+        let udp = self.shard.udp.counters();
+        (counted.received_bytes, counted.sent_bytes) = (udp.received_bytes, udp.sent_bytes);
+        let calls = self.view(now).calls();
+        self.history.look(now, clock::unix(), &Seen { calls, counted });
+        (calls, process.map(|process| process.resident_bytes))
+    }
+
     fn administer(&mut self, now: Instant, asked: AdminRequest) -> Response {
         let view = self.view(now);
         let record = self.front.config.record.as_ref();
@@ -476,6 +501,10 @@ impl EventLoop {
             }
             AdminRequest::Rooms => return admin::list_rooms(view),
             AdminRequest::Room(room) => return admin::show_room(view, &room),
+            AdminRequest::Calls => {
+                let (calls, memory) = self.look_at_calls(now);
+                return Response::json(200, &self.history.json(&calls, memory));
+            }
             AdminRequest::Stats => return admin::stats(view),
             AdminRequest::Summary => return admin::summary(view),
             AdminRequest::Recordings => return recordings::list(view, record),
@@ -573,6 +602,7 @@ impl EventLoop {
             connections: &self.front.connections,
             whip: &self.front.whip,
             mediasoup: &self.front.mediasoup,
+            voice: &self.front.voice,
             traces: &self.traces,
             audit: &self.front.audit,
             ledger: &self.ledger,

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::core::Sfu;
+use crate::core::stats::Calls;
 use crate::net::audit::Audit;
 use crate::net::dtls::Handshakes;
 use crate::net::ledger::Ledger;
@@ -13,6 +14,7 @@ use crate::net::traces::keeper::TraceKeeper;
 use crate::net::turn::TurnServer;
 use crate::net::udp::Udp;
 use crate::net::whip_sessions::WhipSessions;
+use crate::signal::voice::Channels;
 
 /// The server at one moment.
 #[derive(Clone, Copy)]
@@ -43,6 +45,8 @@ pub struct ServerView<'a> {
     pub whip: &'a WhipSessions,
     /// The sessions of mediasoup's clients.
     pub mediasoup: &'a MediasoupSessions,
+    /// The voice channels of messengers.
+    pub voice: &'a Channels,
     /// The traces of recorded rooms.
     pub traces: &'a TraceKeeper,
     /// The audit log.
@@ -54,6 +58,13 @@ pub struct ServerView<'a> {
 }
 
 impl ServerView<'_> {
+    /// Returns all calls by where their media goes, those of voice channels among them.
+    pub fn calls(&self) -> Calls {
+        let mut calls = self.sfu.calls();
+        self.voice.count(&mut calls);
+        calls
+    }
+
     /// Whether nobody is let in, because the server was told to stop or the operator has ordered it to drain.
     pub fn is_draining(&self) -> bool {
         self.is_stopping || self.sfu.is_draining()

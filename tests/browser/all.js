@@ -19,12 +19,14 @@ export const LANES = {
     "going",
     "door",
     "demo-page",
+    "accessibility",
+    "dashboard",
     "whep",
     "mixed",
     "back-end",
     "firewall",
   ],
-  second: ["slide", "moderation", "data", "livekit", "mediasoup", "livekit-node", "dialects", "recording"],
+  second: ["slide", "moderation", "data", "livekit", "mediasoup", "livekit-node", "react", "dialects", "recording"],
   alone: ["layers", "loss", "bandwidth", "scalability", "mesh", "voice"],
 };
 

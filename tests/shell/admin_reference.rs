@@ -118,6 +118,7 @@ fn what_a_server_answers_is_what_the_reference_says() {
         ("GET", "/admin/v1/rooms", "/admin/v1/rooms", "", 200),
         ("GET", "/admin/v1/rooms/{room}", "/admin/v1/rooms/standup", "", 200),
         ("GET", "/admin/v1/rooms/{room}", "/admin/v1/rooms/nowhere", "", 404),
+        ("GET", "/admin/v1/calls", "/admin/v1/calls", "", 200),
         ("GET", "/admin/v1/stats", "/admin/v1/stats", "", 200),
         ("GET", "/admin/v1/stats/summary", "/admin/v1/stats/summary", "", 200),
         ("GET", "/admin/v1/recordings", "/admin/v1/recordings", "", 200),

@@ -84,6 +84,13 @@ fn members_of_a_voice_channel_mesh_move_to_the_server_and_come_back() {
     say(&mut members[0], "voice:offer", &json!({"to_user_id": 2, "user_id": 1, "sdp": "v=0"}));
     assert_eq!(told(&mut members[1], "voice:offer")["sdp"], "v=0");
 
+    let metrics = Metrics::read(&server);
+    assert_eq!(
+        metrics.values[r#"strait_calls{mode="p2p"}"#], 1.0,
+        "nobody is in the channel's room, and it is a call"
+    );
+    assert_eq!(metrics.values[r#"strait_call_participants{mode="p2p"}"#], 3.0);
+
     let (mut fourth, reply) = member(&server, 4);
     assert_eq!((&reply["mode"], &reply["sfu_url"]), (&json!("sfu"), &json!("ws://call.example:7443")));
     let token = reply["sfu_token"].as_str().expect("a token");
@@ -98,6 +105,9 @@ fn members_of_a_voice_channel_mesh_move_to_the_server_and_come_back() {
         tokens.push(change["sfu_token"].as_str().expect("a token").to_owned());
         say(person, "voice:mode-change-ack", &json!({"channel_id": 5, "user_id": user}));
     }
+    let calls = ask(&server, None, "GET", "/admin/v1/calls", &Value::Null).json();
+    assert_eq!(calls["lastHour"]["migrations"]["toSfu"], 1, "{calls}");
+    assert_eq!(calls["now"]["p2p"]["calls"], 0);
     tokens.dedup();
     assert_eq!(tokens.len(), 3, "each has a token of their own");
     told(&mut fourth, "voice:participants");

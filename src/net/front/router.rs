@@ -107,6 +107,9 @@ pub fn is_served_at(path: &str, is_management: bool, has_api: bool) -> bool {
         "/health" | "/livez" | "/readyz" => true,
         "/admin" | "/metrics" => is_management,
         "/api" | "/twirp" => is_management == has_api,
+        "file" if path == "/dashboard" => is_management,
+        // The dashboard looks like the page, and is made of the same files.
+        "file" if path.starts_with("/app/") || path.starts_with("/sdk/") => true,
         _ => !is_management,
     }
 }
@@ -282,7 +285,8 @@ mod tests {
             ([true, false, true, false], [true, false, true, false])
         );
         assert_eq!(at("/api/v1/rooms"), [false, true, true, false]);
-        for path in ["/", "/ws", "/whip/a", "/metrics/", "/sdk/strait.js"] {
+        assert_eq!((at("/dashboard"), at("/app/base.css")), ([true, false, true, false], [true; 4]));
+        for path in ["/", "/ws", "/whip/a", "/metrics/"] {
             assert_eq!(at(path), [false, true, false, true], "{path}");
         }
     }

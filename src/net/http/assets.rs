@@ -38,7 +38,11 @@ impl Assets {
 
     /// Returns the answer to a GET or HEAD for a file. `None` if there is no such file.
     pub fn response(&self, request: &Request) -> Option<Response> {
-        let path = if request.path == "/" { "/index.html" } else { request.path.as_str() };
+        let path = match request.path.as_str() {
+            "/" => "/index.html",
+            "/dashboard" => "/dashboard.html",
+            other => other,
+        };
         let asset = self.by_path.get(path)?;
         // A proxy that compresses turns the tag into a weak one.
         let fresh = request.field_has("if-none-match", &asset.etag)

@@ -1,5 +1,5 @@
 //! The build script: makes a table of the files of `client/` that belong in the binary, which are `index.html`,
-//! `favicon.svg`, `app/` and `sdk/`.
+//! `dashboard.html`, `favicon.svg`, `app/` and `sdk/`.
 //!
 //! The client's packages and tests are left out. Without a client the table is empty. The script also tells the linker
 //! how to keep a release's binary small, because a Cargo profile cannot.
@@ -26,7 +26,7 @@ fn make_table() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("client");
     let mut files = Vec::new();
     println!("cargo::rerun-if-changed=src/net/http/build_assets.rs");
-    for part in ["index.html", "favicon.svg", "app", "sdk"] {
+    for part in ["index.html", "dashboard.html", "favicon.svg", "app", "sdk"] {
         let path = root.join(part);
         if path.exists() {
             println!("cargo::rerun-if-changed={}", path.display());

@@ -33,6 +33,8 @@ pub enum AdminRequest {
     Remove(RoomId, ParticipantId),
     /// To begin or end draining.
     Drain(bool),
+    /// To see how calls go and went.
+    Calls,
     /// To see all statistics.
     Stats,
     /// To see all statistics but those of the rooms.
@@ -48,7 +50,7 @@ pub enum AdminRequest {
 }
 
 /// All routes. A test compares them with `docs/admin-v1.openapi.json`.
-pub const ROUTES: [Routed<AdminRequest>; 25] = [
+pub const ROUTES: [Routed<AdminRequest>; 26] = [
     ("/admin/v1/rooms", "GET", |_, _| Ok(AdminRequest::Rooms)),
     ("/admin/v1/rooms/{room}", "GET", |names, _| Ok(AdminRequest::Room(room_named(names)?))),
     ("/admin/v1/rooms/{room}", "DELETE", |names, _| Ok(AdminRequest::CloseRoom(room_named(names)?))),
@@ -93,6 +95,7 @@ pub const ROUTES: [Routed<AdminRequest>; 25] = [
     }),
     ("/admin/v1/drain", "PUT", |_, _| Ok(AdminRequest::Drain(true))),
     ("/admin/v1/drain", "DELETE", |_, _| Ok(AdminRequest::Drain(false))),
+    ("/admin/v1/calls", "GET", |_, _| Ok(AdminRequest::Calls)),
     ("/admin/v1/stats", "GET", |_, _| Ok(AdminRequest::Stats)),
     ("/admin/v1/stats/summary", "GET", |_, _| Ok(AdminRequest::Summary)),
     ("/admin/v1/recordings", "GET", |_, _| Ok(AdminRequest::Recordings)),

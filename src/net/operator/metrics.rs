@@ -9,7 +9,7 @@ use crate::core::command::MediaKind;
 use crate::core::event::LeaveReason;
 use crate::core::path::{Carrier, TransportProtocol};
 use crate::core::quality::{Level, Mos};
-use crate::core::stats::{EgressCounters, PauseReason, SlotSnapshot, Snapshot, StreamCounters};
+use crate::core::stats::{Calls, EgressCounters, PauseReason, SlotSnapshot, Snapshot, StreamCounters};
 use crate::core::steering::Verdict;
 use crate::core::topology::{Mode, Outcome, Reason};
 use crate::core::totals::{Direction, Migrations, SETUP_BUCKETS_MS, SetupTimes, StreamClass, Totals};
@@ -164,19 +164,14 @@ fn add_migrations(page: &mut Page, migrations: &Migrations) {
 }
 
 /// Adds where the media of calls goes.
-fn add_modes(page: &mut Page, snapshot: &Snapshot) {
-    let rooms = |mode: Mode| {
-        let rooms = snapshot.rooms.iter().filter(move |room| room.topology.mode == mode);
-        rooms.filter(|room| !room.participants.is_empty())
-    };
-    let calls = gauged("mode", Mode::ALL.map(|mode| (mode.as_str(), rooms(mode).count())));
-    page.add("strait_calls", None, "Rooms with somebody in them, by where their media goes", calls);
-    let people = |mode: Mode| rooms(mode).map(|room| room.participants.len()).sum::<usize>();
-    let people = gauged("mode", Mode::ALL.map(|mode| (mode.as_str(), people(mode))));
-    page.add("strait_call_participants", None, "Participants by where the media of their call goes", people);
-    let moving =
-        snapshot.rooms.iter().filter(|room| room.topology.view.is_some_and(|view| view.moving_to.is_some()));
-    let moving = Value::Gauge(moving.count() as f64);
+fn add_modes(page: &mut Page, calls: Calls) {
+    let by_mode =
+        |counts: [usize; 2]| gauged("mode", Mode::ALL.map(|mode| (mode.as_str(), counts[mode as usize])));
+    let help = "Rooms and voice channels with somebody in them, by where their media goes";
+    page.add("strait_calls", None, help, by_mode(calls.calls));
+    let help = "People by where the media of their call goes";
+    page.add("strait_call_participants", None, help, by_mode(calls.people));
+    let moving = Value::Gauge(calls.moving as f64);
     page.one("strait_calls_moving", None, "Calls that move between the mesh and the server now", moving);
 }
 
@@ -248,7 +243,6 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     let lost = participants().filter(|participant| participant.media_lost).count();
     let lost = Value::Gauge(lost as f64);
     page.one("strait_participants_media_lost", None, "Participants on whose media path nothing comes", lost);
-    add_modes(page, snapshot);
     add_delays(page, snapshot);
     add_quality(page, snapshot);
     // Every label is there from the start, so that no time series begins in the middle of an alert.
@@ -405,6 +399,7 @@ fn page(view: ServerView<'_>, totals: &Totals) -> Page {
         add_process(&mut page, process);
     }
     add_snapshot(&mut page, &view.sfu.snapshot(view.now));
+    add_modes(&mut page, view.calls());
     add_totals(&mut page, totals);
     add_datagrams(&mut page, view, totals.unusable);
     add_connections(&mut page, view);

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod health;
+pub mod history;
 pub mod metrics;
 mod metrics_page;
 pub mod recordings;

@@ -99,6 +99,11 @@ impl Channel {
         }
     }
 
+    /// Returns the way that media goes, or is about to go.
+    pub(super) fn mode(&self) -> Mode {
+        self.topology.moving_to().unwrap_or(self.topology.mode())
+    }
+
     pub(super) fn is_moving(&self) -> bool {
         self.topology.moving_to().is_some()
     }

@@ -11,6 +11,7 @@ use super::messages::{VoiceMessage, error, message, passed_on};
 use super::{Said, Told};
 use crate::core::grants::Grants;
 use crate::core::ids::{ConnectionId, RoomId};
+use crate::core::stats::Calls;
 use crate::core::timers::earliest;
 use crate::core::topology::{MeshPolicy, MeshSettings, Mode};
 use crate::core::totals::Migrations;
@@ -175,6 +176,18 @@ impl Channels {
         let made = self.channels.iter().filter(|(_, channel)| channel.description.is_some());
         let all = made.map(|(id, channel)| shown(id, channel));
         all.filter(|channel| kind.is_none_or(|kind| channel["type"] == kind)).collect()
+    }
+
+    /// Adds the calls that go straight, and those that move. In the others the members are participants of a room, which is
+    /// counted there.
+    pub fn count(&self, calls: &mut Calls) {
+        for channel in self.channels.values() {
+            if channel.is_moving() {
+                calls.moving += 1;
+            } else if channel.mode() == Mode::P2p {
+                calls.note(Mode::P2p, channel.members.len(), false);
+            }
+        }
     }
 
     /// Returns the moves that have been counted.

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { once } from "node:events";
+import { launchChromium } from "../harness/browsers.js";
 import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
 
 /** Opens a WebSocket to the server from whatever page it is; answers whether it opened. */
@@ -70,4 +71,30 @@ scenario(
     await cleo.seesAndHears(ben);
   },
   { config: { media: { video_slots: 1, max_video_slots: 1 } } },
+);
+
+scenario(
+  "whoever comes to an open server by a public name reads in bold that anybody can join, before the call and in it",
+  async (world) => {
+    const browser = await launchChromium({ flags: ["--host-resolver-rules=MAP call.example 127.0.0.1"] });
+    try {
+      const warning = (visitor, screen) => visitor.page.driver.getByTestId(screen).locator("strong");
+      const home = await world.visits("Anna", `${world.server.origin}/`);
+      await home.reads("Join a call");
+      await home.finds(warning(home, "lobby-open-warning"), false);
+
+      const anna = await world.visits("Anna", `http://call.example:${world.server.port}/`, { browser });
+      await anna.finds(warning(anna, "lobby-open-warning"));
+      await anna.reads("Anybody who finds this address can join every call here");
+      const weight = await warning(anna, "lobby-open-warning").evaluate((element) => getComputedStyle(element).fontWeight);
+      assert.ok(Number(weight) >= 700, `it is shown in ${weight}`);
+      // Browsers give no devices to a page that came without TLS.
+      for (const device of ["lobby-microphone", "lobby-camera"]) await anna.page.driver.getByTestId(device).click();
+      await anna.createsRoom();
+      await anna.finds(warning(anna, "open-warning"));
+    } finally {
+      await browser.close();
+    }
+  },
+  { config: { server: { hosts: "call.example" }, tls: { allow_plain_http: true } } },
 );

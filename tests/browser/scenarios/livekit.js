@@ -1,6 +1,6 @@
 // The unmodified client of LiveKit in our rooms, alone and beside our own.
 import assert from "node:assert/strict";
-import { Conference } from "../harness/conference.js";
+import { openConference } from "../harness/app.js";
 import { eventually } from "../harness/eventually.js";
 import { GUARDED, token } from "../harness/livekit-token.js";
 import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
@@ -336,10 +336,12 @@ scenario("LiveKit's own check of a connection passes whole", async (world) => {
 scenario(
   "two tabs of an app on LiveKit's React components see and hear each other",
   async (world) => {
-    const conference = await Conference.open(world.server);
-    try {
-      const anna = await conference.enters("Anna", token("Anna"));
-      const ben = await conference.enters("Ben", token("Ben"));
+    const conference = await openConference();
+    const enters = (name) =>
+      conference.enters(name, { server: world.server.origin.replace("http", "ws"), token: token(name) });
+    await conference.tells(async () => {
+      const anna = await enters("Anna");
+      const ben = await enters("Ben");
       await allSeeAndHearAll([anna, ben]);
       await anna.page.driver.getByRole("button", { name: "Microphone" }).first().click();
       await ben.hearsSilenceFrom(anna);
@@ -350,12 +352,7 @@ scenario(
         const said = await ben.page.evaluate(() => lab.chat());
         return said.join() === "Good morning" || said;
       });
-    } catch (error) {
-      console.error(conference.report());
-      throw error;
-    } finally {
-      await conference.close();
-    }
+    });
   },
   GUARDED,
 );
