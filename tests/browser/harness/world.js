@@ -114,7 +114,8 @@ let shared = null;
 const audible = new Map();
 
 function audibleBrowser(name) {
-  if (!audible.has(name)) audible.set(name, name === "firefox" ? launchFirefox() : launchChromium({ isAudible: true }));
+  const launch = { chromium: launchChromium, firefox: launchFirefox }[name];
+  if (!audible.has(name)) audible.set(name, launch({ isAudible: true }));
   return audible.get(name);
 }
 

@@ -156,12 +156,16 @@
     return { toServer, straight: open.length - toServer };
   };
 
-  /** Bytes of media sent on all connections that are open, and were. */
+  /** Bytes sent on all connections that are open, and were; of Firefox, which does not tell more, those of media alone. */
   lab.sentBytes = async () => {
     for (const pc of connections) {
       if (pc.connectionState === "closed") continue;
-      const stats = [...(await pc.getStats()).values()].filter(({ type }) => type === "transport");
-      sentOn.set(pc, stats.reduce((sum, { bytesSent }) => sum + bytesSent, 0));
+      const stats = [...(await pc.getStats()).values()];
+      const told = ["transport", "outbound-rtp"].map((wanted) =>
+        stats.filter(({ type, bytesSent }) => type === wanted && bytesSent !== undefined),
+      );
+      const ofOne = ({ bytesSent = 0, headerBytesSent = 0 }) => bytesSent + headerBytesSent;
+      sentOn.set(pc, told.find(({ length }) => length > 0)?.reduce((sum, one) => sum + ofOne(one), 0) ?? 0);
     }
     return [...sentOn.values()].reduce((sum, bytes) => sum + bytes, 0);
   };

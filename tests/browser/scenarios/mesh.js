@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { loadavg } from "node:os";
 import { faultsOf, Moving, movingBy, told, UNNOTICED_MS } from "../harness/moving.js";
-import { scenario } from "../harness/scenario.js";
+import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
 
 /** Four people are many, and two are few. A machine that is busy looks like a network that is full, which is no matter here. */
 const MESH = {
@@ -91,6 +91,30 @@ scenario(
     assert.notDeepEqual(faultsOf(move), []);
   },
   { config: movingBy("hard") },
+);
+
+scenario(
+  "a Firefox and a Chromium go to the server and back together, and see and hear each other by every way",
+  async (world) => {
+    const fox = await world.enters("Fox", { browser: "firefox", camera: SMALL });
+    const anna = await world.enters("Anna", { camera: SMALL });
+    const both = [fox, anna];
+    const comer = await world.arrives("Cleo");
+    await everybody(both, (person) => person.goes("p2p"));
+    await allSeeAndHearAll(both);
+    const tracks = await fox.trackNumbers();
+    await comer.join({ room: world.room, camera: null, microphone: null });
+    await allAreTold(both, "sfu");
+    await everybody(both, (person) => person.hasConnections({ toServer: 1, straight: 0 }));
+    await allSeeAndHearAll(both);
+    await comer.leaves();
+    await allAreTold(both, "p2p");
+    await everybody(both, (person) => person.hasConnections({ toServer: 0, straight: 1 }));
+    await allSeeAndHearAll(both);
+    assert.deepEqual(await fox.trackNumbers(), tracks);
+  },
+  // Firefox has no loopback candidates.
+  { config: movingBy("gradual"), host: "[::]" },
 );
 
 scenario(
