@@ -49,9 +49,9 @@ export class World {
   }
 
   /** Opens the page, joins the room, and publishes camera and microphone. */
-  async enters(name, { camera, microphone, rsaBits, token, options, isUnreachable, ...arrival } = {}) {
+  async enters(name, { camera, microphone, rsaBits, token, options, packetMs, isUnreachable, ...arrival } = {}) {
     const person = await this.arrives(name, arrival);
-    await person.join({ room: this.room, camera, microphone, rsaBits, token, options, isUnreachable });
+    await person.join({ room: this.room, camera, microphone, rsaBits, token, options, packetMs, isUnreachable });
     return person;
   }
 

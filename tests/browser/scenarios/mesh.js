@@ -16,6 +16,11 @@ const MOVES_WITHIN = 2_000;
 const report = (...words) => console.log("#", ...words);
 const everybody = (people, task) => Promise.all(people.map(task));
 
+const allHearAll = (people) =>
+  everybody(people, async (one) => {
+    for (const other of people) if (other !== one) await one.hears(other);
+  });
+
 /** All are told soon that the call goes that way. */
 const allAreTold = async (people, way) => {
   const began = Date.now();
@@ -130,7 +135,7 @@ scenario(
 );
 
 scenario(
-  "a tab that dies and a server that is killed in mid-move: who is left hears each other",
+  "a tab that dies, somebody who comes, and a server that is killed in mid-move: who is left hears each other",
   async (world) => {
     const quiet = { camera: null };
     const people = [];
@@ -138,19 +143,24 @@ scenario(
     const [anna, ben, cleo] = people;
     await everybody(people, (person) => person.goes("p2p"));
     await Promise.all([anna.hears(ben), ben.hears(anna)]);
+    const [dan, eva] = await everybody(["Dan", "Eva"], (name) => world.arrives(name));
+    const comes = (person) => person.join({ room: world.room, ...quiet });
 
-    const arriving = world.enters("Dan", quiet);
+    const arriving = comes(dan);
     await anna.goes("moving", { every: 10 });
-    await cleo.crashes();
-    const dan = await arriving;
-    await everybody([anna, ben, dan], (person) => person.goes("sfu"));
-    await Promise.all([anna.hears(ben), ben.hears(anna), dan.hears(anna), anna.hears(dan)]);
+    await Promise.all([cleo.crashes(), comes(eva), arriving]);
+    const four = [anna, ben, dan, eva];
+    await everybody(four, (person) => person.goes("sfu"));
+    await allHearAll(four);
 
+    await everybody([dan, eva], (person) => person.leaves());
+    await anna.goes("moving", { every: 10 });
     await world.server.kill("SIGKILL");
-    await everybody([anna, ben, dan], (person) => person.isIn("reconnecting"));
+    await everybody([anna, ben], (person) => person.isIn("reconnecting"));
     await world.server.start();
-    await everybody([anna, ben, dan], (person) => person.isIn("connected"));
-    await Promise.all([anna.hears(ben), ben.hears(anna), dan.hears(anna), anna.hears(dan)]);
+    await everybody([anna, ben], (person) => person.isIn("connected"));
+    await everybody([anna, ben], (person) => person.goes("p2p"));
+    await allHearAll([anna, ben]);
   },
   { config: MESH },
 );
