@@ -106,14 +106,17 @@ scenario(
 scenario(
   "mute, another microphone and camera, a screen and volumes hold across moves, and pictures never vanish",
   async (world) => {
-    const { anna, ben, comer, comes } = await pair(world, { first: "entersListening", microphone: null });
-    await anna.setsVolume(ben, 2);
+    const { anna, ben, comer, comes } = await pair(world, { first: "entersListening" });
     const loudness = async () => {
       await anna.listens();
-      await anna.receives(ben, 150);
+      const { Ben: so } = await anna.packets();
+      await anna.receives(ben, so + 150);
       return (await anna.heard()).loudness;
     };
+    const plain = await loudness();
+    await anna.setsVolume(ben, 2);
     const before = await loudness();
+    assert.ok(Math.abs(before / plain / 2 - 1) < ABOUT, `${plain}, and ${before} when it is to be twice as loud`);
     await anna.notesGaps(ben);
 
     const coming = comes();
