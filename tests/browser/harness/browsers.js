@@ -25,6 +25,7 @@ const CHROMIUM_FLAGS = [
 
 /** What is recorded must not break off whenever a busy machine is late by a hundredth of a second. */
 const AUDIBLE_FLAGS = ["--audio-buffer-size=4096"];
+const AUDIBLE_PREFERENCES = { "media.cubeb_latency_mtg_frames": 4096, "media.cubeb_latency_playback_ms": 200 };
 
 const FIREFOX_PREFERENCES = {
   "dom.min_background_timeout_value": 4,
@@ -102,7 +103,7 @@ class Page {
 /**
  * A Chromium of its own, such as one behind a firewall; whoever launches it closes it.
  * @param {object} [options]
- * @param {boolean} [options.isAudible] what it plays can be recorded
+ * @param {boolean} [options.isAudible] what it plays is recorded
  */
 export async function launchChromium({ executablePath = chromiumPath(), flags = [], isAudible = false } = {}) {
   const sound = isAudible ? await startSound() : null;
@@ -138,8 +139,9 @@ export async function launchChromium({ executablePath = chromiumPath(), flags = 
  * @param {object} [options]
  * @param {string} [options.executablePath]
  * @param {number} [options.debuggingPort] where it is driven from; left out: any
+ * @param {boolean} [options.isAudible] what it plays is recorded
  */
-export async function launchFirefox({ executablePath = firefoxPath(), debuggingPort } = {}) {
+export async function launchFirefox({ executablePath = firefoxPath(), debuggingPort, isAudible = false } = {}) {
   const sound = await startSound();
   const firefox = await puppeteer.launch({
     browser: "firefox",
@@ -148,7 +150,7 @@ export async function launchFirefox({ executablePath = firefoxPath(), debuggingP
     headless: true,
     acceptInsecureCerts: true,
     env: { ...process.env, ...sound.environment },
-    extraPrefsFirefox: FIREFOX_PREFERENCES,
+    extraPrefsFirefox: { ...FIREFOX_PREFERENCES, ...(isAudible && AUDIBLE_PREFERENCES) },
   });
   return {
     async open() {

@@ -145,7 +145,8 @@ const pilotsIn = (samples, windows) => {
 /**
  * @param {Float32Array} samples of a recording, at RATE
  * @param {{atMs: number, ms: number}[]} [spans] of it that matter; left out: all of it
- * @returns {{gapMs: number, echoMs: number, elsewhere: {gapMs: number, echoMs: number}, gaps: {atMs: number, ms: number}[]}} how
+ * @returns {{gapMs: number, echoMs: number, elsewhere: {gapMs: number, echoMs: number}, gaps: {atMs: number, ms: number}[],
+ *   loudness: number}} how
  *   long nothing was heard at most in one go, and how long something was heard twice: in those spans, and elsewhere
  */
 export function heardIn(samples, spans = [{ atMs: 0, ms: Infinity }]) {
@@ -166,5 +167,5 @@ export function heardIn(samples, spans = [{ atMs: 0, ms: Infinity }]) {
   const isIn = ({ atMs, ms }) => spans.some((span) => atMs + ms > span.atMs && atMs < span.atMs + span.ms);
   const longest = (runs) => Math.max(0, ...runs.map(({ ms }) => ms));
   const both = (test) => ({ gapMs: longest(gaps.filter(test)), echoMs: longest(echoes.filter(test)) });
-  return { ...both(isIn), elsewhere: both((run) => !isIn(run)), gaps };
+  return { ...both(isIn), elsewhere: both((run) => !isIn(run)), gaps, loudness: usual };
 }

@@ -16,6 +16,8 @@ const NEAR_MS = 700;
 export class Person {
   #page;
   #browser;
+  /** Of this participant's own browser. @type {number[] | null} */
+  #processes = null;
   /** What is played, while it is recorded. */
   #recording = null;
 
@@ -62,7 +64,7 @@ export class Person {
     return this.#page.evaluate(task, { order: this.#joining(wishes), keys });
   }
 
-  #joining({ room, camera = {}, microphone = {}, rsaBits, token, options, isUnreachable }) {
+  #joining({ room, camera = {}, microphone = {}, rsaBits, token, options, packetMs, isUnreachable }) {
     const identity = { rgb: COLOURS[this.colour], hz: this.hz };
     return {
       name: this.name,
@@ -70,6 +72,7 @@ export class Person {
       rsaBits,
       token,
       options,
+      packetMs,
       isUnreachable,
       camera: camera && { ...identity, ...camera },
       microphone: microphone && { ...identity, ...microphone },
@@ -151,6 +154,23 @@ export class Person {
 
   saysOn(label, text) {
     return this.#page.evaluate((order) => lab.sayOn(order), { label, text });
+  }
+
+  /** How loud `other` is played here, 1 as they come. */
+  setsVolume(other, volume) {
+    return this.#page.evaluate((order) => lab.setVolume(order), { name: other.name, volume });
+  }
+
+  /** Takes another microphone or camera, by whose tone or colour this participant is known from now on. */
+  async takesAnother(source, { colour = this.colour, hz = this.hz }) {
+    Object.assign(this, { colour, hz });
+    await this.#page.evaluate((order) => lab.exchange(order), { source, rgb: COLOURS[colour], hz });
+  }
+
+  /** The processes of this participant's own browser stand still, as those of a phone that sleeps, or go on. */
+  async sleeps(isAsleep = true) {
+    this.#processes ??= (await this.#browser.processes()).map(({ id }) => id);
+    for (const id of this.#processes) process.kill(id, isAsleep ? "SIGSTOP" : "SIGCONT");
   }
 
   leaves() {
@@ -308,6 +328,11 @@ export class Person {
       const { packetsReceived = 0 } = await this.receptionOf(other, "microphone");
       return packetsReceived >= packets;
     });
+  }
+
+  /** Packets of sound that have come of each other person, by name, by the way by which they are heard now. */
+  packets() {
+    return this.#page.evaluate(() => lab.packets());
   }
 
   /** How much of what is played of `other`'s microphone in that time is made up, from 0 to 1. */

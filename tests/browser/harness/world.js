@@ -51,9 +51,9 @@ export class World {
   }
 
   /** Opens the page, joins the room, and publishes camera and microphone. */
-  async enters(name, { camera, microphone, rsaBits, token, options, isUnreachable, ...arrival } = {}) {
+  async enters(name, { camera, microphone, rsaBits, token, options, packetMs, isUnreachable, ...arrival } = {}) {
     const person = await this.arrives(name, arrival);
-    await person.join({ room: this.room, camera, microphone, rsaBits, token, options, isUnreachable });
+    await person.join({ room: this.room, camera, microphone, rsaBits, token, options, packetMs, isUnreachable });
     return person;
   }
 
@@ -125,7 +125,8 @@ let shared = null;
 const audible = new Map();
 
 function audibleBrowser(name) {
-  if (!audible.has(name)) audible.set(name, name === "firefox" ? launchFirefox() : launchChromium({ isAudible: true }));
+  const launch = { chromium: launchChromium, firefox: launchFirefox }[name];
+  if (!audible.has(name)) audible.set(name, launch({ isAudible: true }));
   return audible.get(name);
 }
 

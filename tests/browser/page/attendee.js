@@ -20,6 +20,17 @@
   /** The same, with a password that answers no connectivity check. */
   const elsewhere = ({ type, sdp }) => ({ type, sdp: sdp.replace(/^(a=ice-pwd:).*$/gm, "$1wrongwrongwrongwrongwrong") });
 
+  /** How much sound is to be sent in a packet, milliseconds, if not as much as browsers like. */
+  let ptime = null;
+  /** The same, as one who wants that much in a packet says it. */
+  const inPacketsOf = (ptime, { type, sdp }) => ({
+    type,
+    sdp: sdp
+      .split(/^(?=m=)/m)
+      .map((section) => (section.startsWith("m=audio") ? section.replace(/^a=mid:/m, `a=ptime:${ptime}\r\na=mid:`) : section))
+      .join(""),
+  });
+
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(configuration) {
       super(certificates ? { ...configuration, certificates } : configuration);
@@ -30,7 +41,8 @@
 
     setRemoteDescription(description) {
       const isLite = description.sdp.includes("a=ice-lite");
-      return super.setRemoteDescription(isUnreachable && !isLite ? elsewhere(description) : description);
+      const said = ptime ? inPacketsOf(ptime, description) : description;
+      return super.setRemoteDescription(isUnreachable && !isLite ? elsewhere(said) : said);
     }
 
     addIceCandidate(candidate) {
@@ -108,8 +120,9 @@
 
   const rsa = { name: "RSASSA-PKCS1-v1_5", publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" };
 
-  lab.join = async ({ name, room: id, camera, microphone, rsaBits, options, isUnreachable: isHidden = false }) => {
+  lab.join = async ({ name, room: id, camera, microphone, rsaBits, options, packetMs = null, isUnreachable: isHidden = false }) => {
     isUnreachable = isHidden;
+    ptime = packetMs;
     const { Room } = await import("/sdk/strait.js");
     if (rsaBits) certificates = [await RTCPeerConnection.generateCertificate({ ...rsa, modulusLength: rsaBits })];
     room = new Room({ environment: { createAudio: lab.createAudio }, ...options });
@@ -156,12 +169,16 @@
     return { toServer, straight: open.length - toServer };
   };
 
-  /** Bytes of media sent on all connections that are open, and were. */
+  /** Bytes sent on all connections that are open, and were; of Firefox, which does not tell more, those of media alone. */
   lab.sentBytes = async () => {
     for (const pc of connections) {
       if (pc.connectionState === "closed") continue;
-      const stats = [...(await pc.getStats()).values()].filter(({ type }) => type === "transport");
-      sentOn.set(pc, stats.reduce((sum, { bytesSent }) => sum + bytesSent, 0));
+      const stats = [...(await pc.getStats()).values()];
+      const told = ["transport", "outbound-rtp"].map((wanted) =>
+        stats.filter(({ type, bytesSent }) => type === wanted && bytesSent !== undefined),
+      );
+      const ofOne = ({ bytesSent = 0, headerBytesSent = 0 }) => bytesSent + headerBytesSent;
+      sentOn.set(pc, told.find(({ length }) => length > 0)?.reduce((sum, one) => sum + ofOne(one), 0) ?? 0);
     }
     return [...sentOn.values()].reduce((sum, bytes) => sum + bytes, 0);
   };
@@ -201,6 +218,11 @@
     return participantNamed(name)?.track(source) ?? null;
   };
 
+  /** How loud somebody is played, 1 as they come. */
+  lab.setVolume = ({ name, volume }) => {
+    participantNamed(name).volume = volume;
+  };
+
   lab.participantState = (name) => participantNamed(name)?.state ?? null;
 
   lab.floor = () => {
@@ -225,6 +247,15 @@
       pause: (track) => track.setPaused(true),
       resume: (track) => track.setPaused(false),
     })[action](trackOf(key));
+
+  /** Sends another tone of the same source from now on, as from another device. */
+  lab.exchange = async ({ source, ...order }) => {
+    const { track, device } = published.get(source);
+    const other = source === "microphone" ? lab.microphone(order) : lab.camera(order);
+    await track.replace(other.track);
+    device.stop();
+    published.set(source, { track, device: other });
+  };
 
   const tiles = new Map();
 
@@ -256,6 +287,14 @@
   };
 
   lab.streams = (key) => streamsOf.get(trackOf(key).mediaStreamTrack);
+
+  /** Packets of sound received of each other person, by the way by which they are heard. */
+  lab.packets = async () => {
+    const packets = {};
+    for (const { name } of room.participants.values())
+      packets[name] = trackOf(`${name}/microphone`)?.receiver ? (await lab.reception(`${name}/microphone`)).packetsReceived ?? 0 : 0;
+    return packets;
+  };
 
   lab.reception = async (key) => {
     const stats = await trackOf(key).receiver.getStats();
