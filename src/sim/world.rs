@@ -75,6 +75,25 @@ pub struct Recorded {
     pub complete: bool,
 }
 
+impl Recorded {
+    /// Takes what the core's recorders wrote.
+    pub(super) fn keep(all: &mut Vec<Self>, output: RecordingOutput) {
+        match output {
+            RecordingOutput::Begin(id, header) => {
+                all.push(Self { id, header: *header, records: Vec::new(), complete: false });
+            }
+            RecordingOutput::Records(id, records) => {
+                let recorded = all.iter_mut().find(|one| one.id == id);
+                recorded.into_iter().for_each(|one| one.records.extend(&records));
+            }
+            RecordingOutput::End(id) => {
+                let recorded = all.iter_mut().find(|one| one.id == id);
+                recorded.into_iter().for_each(|one| one.complete = true);
+            }
+        }
+    }
+}
+
 /// Somebody's place in the world.
 struct Person {
     endpoint: Option<Endpoint>,
@@ -366,20 +385,7 @@ impl<'a> World<'a> {
     /// Takes what the core's recorders wrote since the last time.
     fn keep_records(&mut self) {
         while let Some(output) = self.sfu.poll_recording() {
-            match output {
-                RecordingOutput::Begin(id, header) => {
-                    let records = Vec::new();
-                    self.recorded.push(Recorded { id, header: *header, records, complete: false });
-                }
-                RecordingOutput::Records(id, records) => {
-                    let recorded = self.recorded.iter_mut().find(|one| one.id == id);
-                    recorded.into_iter().for_each(|one| one.records.extend(&records));
-                }
-                RecordingOutput::End(id) => {
-                    let recorded = self.recorded.iter_mut().find(|one| one.id == id);
-                    recorded.into_iter().for_each(|one| one.complete = true);
-                }
-            }
+            Recorded::keep(&mut self.recorded, output);
         }
     }
 

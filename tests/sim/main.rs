@@ -1,5 +1,6 @@
 //! Simulated worlds: a fixed set of seeds, in which nothing may go wrong, and which do the same twice.
 
+mod moves;
 mod scenarios;
 mod traces;
 
