@@ -206,7 +206,7 @@ mod chosen {
         StopIgnored "stop-ignored",
         /// Whoever may not send messages sends them.
         DataPermissionIgnored "data-permission-ignored",
-        /// A message is passed on before the one that was sent ahead of it.
-        DataOvertakes "data-overtakes",
+        /// The last of those to whom a message is said does not get it.
+        DataRecipientForgotten "data-recipient-forgotten",
     }
 }

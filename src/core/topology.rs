@@ -426,10 +426,12 @@ impl<K: Copy + Ord> Topology<K> {
         if !self.unreachable.is_empty() {
             return (Mode::Sfu, Reason::MeshFailed);
         }
-        if let Some(forced) = self.forced {
+        // What sets more people on straight paths than these carry does not count until some have left.
+        let fits = self.count() <= self.settings.max;
+        if let Some(forced) = self.forced.filter(|forced| *forced == Mode::Sfu || fits) {
             return (forced, Reason::Forced);
         }
-        if self.policy == MeshPolicy::Always {
+        if self.policy == MeshPolicy::Always && fits {
             return (Mode::P2p, Reason::Forced);
         }
         let is_loaded = self.members.values().any(|member| member.is_loaded);

@@ -141,6 +141,8 @@ pub struct World<'a> {
     sessions: Vec<(usize, u32)>,
     session_by_connection: BTreeMap<u64, u64>,
     keyed: BTreeSet<u64>,
+    /// Sessions that have a data channel.
+    channels: BTreeSet<u64>,
     deadline: Option<Micros>,
     /// When the deadline will be served, which is a little late in some worlds.
     served_at: Option<Micros>,
@@ -286,6 +288,7 @@ impl<'a> World<'a> {
             sessions: Vec::new(),
             session_by_connection: BTreeMap::new(),
             keyed: BTreeSet::new(),
+            channels: BTreeSet::new(),
             deadline: None,
             served_at: None,
             datagrams_sent: 0,

@@ -35,7 +35,7 @@ fn whatever_happens_in_a_move_everybody_hears_everybody_in_the_end_and_the_same_
     let sum = |of: fn(&Moved) -> u32| all.iter().map(of).sum::<u32>();
     let (moves, succeeded) = (sum(|one| one.moves), sum(|one| one.succeeded));
     let heard = sum(|one| one.heard);
-    assert!(moves > 200 && succeeded > 100, "much moves, and some of it fails: {moves}, {succeeded}");
+    assert!(moves > 150 && succeeded > 80, "much moves, and some of it fails: {moves}, {succeeded}");
     assert!(heard > 200, "there is somebody to hear: {heard}");
 }
 

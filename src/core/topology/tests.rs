@@ -627,3 +627,13 @@ fn where_calls_may_not_go_straight_a_server_that_fails_changes_nothing() {
     apart.topology.server_failed(apart.now);
     assert_eq!(apart.mode(), Mode::Sfu, "two would not hear each other");
 }
+
+#[test]
+fn more_people_than_a_mesh_carries_are_not_forced_into_one() {
+    let mut call = Call::on_server(26, Strategy::Gradual);
+    call.topology.set_policy(call.now, MeshPolicy::Always);
+    call.topology.reset(call.now, Some(Mode::P2p));
+    assert_eq!((call.mode(), call.moving_to()), (Mode::Sfu, None));
+    call.leave(26);
+    assert_eq!((call.moving_to(), call.reason()), (Some(Mode::P2p), Reason::Forced), "twenty-five are");
+}

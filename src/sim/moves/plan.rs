@@ -166,7 +166,8 @@ fn draw_settings(dice: &mut Dice, is_large: bool, is_kind: bool) -> MeshSettings
 
 fn draw_person(dice: &mut Dice, is_kind: bool) -> PersonPlan {
     use Manner::{Deaf, Forgetful, Prompt, Silent, Unable};
-    let manner = dice.pick(&[Prompt, Prompt, Prompt, Forgetful, Deaf, Silent, Unable]);
+    let manner =
+        dice.pick(&[Prompt, Prompt, Prompt, Prompt, Prompt, Forgetful, Forgetful, Deaf, Silent, Unable]);
     let can_mesh = dice.percent(90);
     PersonPlan {
         arrives: dice.among(0..12 * SECOND),
