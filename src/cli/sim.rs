@@ -2,6 +2,7 @@
 
 mod hunt;
 mod measure;
+mod moves;
 mod scenarios;
 
 use std::fs::OpenOptions;
@@ -66,6 +67,12 @@ pub(super) struct SimArgs {
     #[arg(conflicts_with_all = ["seed", "seeds", "shrink", "mutation", "endpoints", "measure"])]
     #[arg(help_heading = "Playing", verbatim_doc_comment)]
     scenarios: Option<PathBuf>,
+    /// Play calls instead that move between the mesh and the server
+    ///
+    /// People have signalling and no media, so that thousands of worlds take a minute.
+    #[arg(long, conflicts_with_all = ["cut", "shrink", "trace", "endpoints", "measure", "scenarios"])]
+    #[arg(help_heading = "Worlds", verbatim_doc_comment)]
+    moves: bool,
 }
 
 impl SimArgs {
@@ -114,6 +121,9 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Failure> {
         return scenarios::run(path, args.jobs);
     }
     mutate(args.mutation.as_deref())?;
+    if args.moves {
+        return moves::run(args);
+    }
     match args.seed {
         Some(seed) => one(args, seed),
         None => hunt::run(args),
@@ -279,6 +289,7 @@ mod tests {
             mutation: Some("mute-ignored".to_owned()),
             measure: false,
             scenarios: None,
+            moves: false,
         };
         let cut: Cut = "people=A,exact".parse().unwrap();
         assert_eq!(

@@ -182,5 +182,31 @@ mod chosen {
         LayersNotLowered "layers-not-lowered",
         /// While the processor is full, video is paused, and not lowered before.
         LoadNotLowered "load-not-lowered",
+        /// That somebody has moved between the mesh and the server is not noted.
+        MoveNotAcknowledged "move-not-acknowledged",
+        /// Whoever has not heard that they are to move is not told again.
+        MoveNotAskedAgain "move-not-asked-again",
+        /// A move that not everybody has made does not end.
+        MoveNeverEnds "move-never-ends",
+        /// Somebody who cannot send straight to the others is left alone on the server.
+        CapabilityIgnored "capability-ignored",
+        /// A call goes back to the mesh as soon as it is smaller than on the way up.
+        HysteresisForgotten "hysteresis-forgotten",
+        /// After a move the next one begins without a rest.
+        CooldownIgnored "cooldown-ignored",
+        /// Nobody is told to get the server ready.
+        WarmNotTold "warm-not-told",
+        /// Whoever comes back is not told where the call is meanwhile.
+        MoveNotToldOnReturn "move-not-told-on-return",
+        /// Those who come are not told what the others send straight.
+        StraightTracksNotTold "straight-tracks-not-told",
+        /// Whoever comes to a locked room is let in.
+        LockIgnored "lock-ignored",
+        /// What a moderator has stopped goes on.
+        StopIgnored "stop-ignored",
+        /// Whoever may not send messages sends them.
+        DataPermissionIgnored "data-permission-ignored",
+        /// The last of those to whom a message is said does not get it.
+        DataRecipientForgotten "data-recipient-forgotten",
     }
 }

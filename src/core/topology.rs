@@ -19,10 +19,16 @@ use std::time::{Duration, Instant};
 
 pub use rules::{ClientMode, MeshPolicy, MeshSettings, Mode, Outcome, Reason, Sizing, Strategy, View};
 
+use super::mutation::mutated;
 use super::timers::earliest;
 
 /// How often the time until another try doubles when a move fails again and again.
 const DOUBLINGS_MAX: u32 = 6;
+/// What that time is at least before it doubles: where no rest is set after a move, one that fails is not tried without a rest.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+/// What two need beside the time in which they look for a path to each other: to hear that they are to, and to say that there
+/// is none.
+const WORDS_TAKE: Duration = Duration::from_secs(2);
 
 /// What somebody is who comes into a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +154,12 @@ impl<K: Copy + Ord> Topology<K> {
         self.members.get(&key).is_some_and(|member| member.arrival.can_mesh)
     }
 
+    /// Returns whether somebody may send straight to the others, and the others to them: what whoever needs the server may
+    /// receive is checked there alone.
+    pub fn may_mesh(&self, key: K) -> bool {
+        self.members.get(&key).is_some_and(|member| member.arrival.can_mesh && !member.arrival.needs_server)
+    }
+
     /// Returns the keys of all members.
     pub fn keys(&self) -> impl Iterator<Item = K> + '_ {
         self.members.keys().copied()
@@ -202,9 +214,12 @@ impl<K: Copy + Ord> Topology<K> {
         {
             member.ask_again = Some(now + self.settings.resend);
             let reset = running.since + self.settings.reset;
-            running.until = running.until.max((now + self.settings.timeout).min(reset));
+            running.until = running.until.max((now + self.settings.time_for(Mode::P2p)).min(reset));
         }
         self.members.insert(key, member);
+        if !arrival.can_mesh || arrival.needs_server {
+            self.retry_at = None;
+        }
         self.review(now);
         if let Some(member) = self.members.get_mut(&key) {
             member.is_new = false;
@@ -238,6 +253,9 @@ impl<K: Copy + Ord> Topology<K> {
     pub fn set_needs_server(&mut self, now: Instant, key: K, needs_server: bool) {
         let Some(member) = self.members.get_mut(&key) else { return };
         if std::mem::replace(&mut member.arrival.needs_server, needs_server) != needs_server {
+            if needs_server {
+                self.retry_at = None;
+            }
             self.review(now);
         }
     }
@@ -245,6 +263,7 @@ impl<K: Copy + Ord> Topology<K> {
     /// Something else is set for the call.
     pub fn set_policy(&mut self, now: Instant, policy: MeshPolicy) {
         if std::mem::replace(&mut self.policy, policy) != policy {
+            self.retry_at = None;
             self.review(now);
         }
     }
@@ -254,6 +273,7 @@ impl<K: Copy + Ord> Topology<K> {
     pub fn migrated(&mut self, now: Instant, key: K, number: u32) -> bool {
         if number == self.number
             && let Some(member) = self.members.get_mut(&key)
+            && !mutated!(MoveNotAcknowledged)
         {
             member.ask_again = None;
             self.review(now);
@@ -261,11 +281,18 @@ impl<K: Copy + Ord> Topology<K> {
         number <= self.number
     }
 
-    /// Somebody cannot move. If that migration still runs, it is undone for all. Returns `false` for a number that no
-    /// migration has had.
-    pub fn migration_failed(&mut self, now: Instant, number: u32) -> bool {
-        if number == self.number && self.running.is_some() {
-            self.fail(now, Reason::ClientFailed);
+    /// Somebody cannot move. If that migration still runs, it is undone for all; but whoever needs the server has no say in
+    /// whether the others go there. Returns `false` for a number that no migration has had.
+    pub fn migration_failed(&mut self, now: Instant, key: K, number: u32) -> bool {
+        if number == self.number
+            && let Some(running) = self.running
+            && let Some(member) = self.members.get_mut(&key)
+        {
+            if running.to == Mode::Sfu && member.arrival.needs_server {
+                member.ask_again = None;
+            } else {
+                self.fail(now, Reason::ClientFailed);
+            }
             self.review(now);
         }
         number <= self.number
@@ -274,8 +301,10 @@ impl<K: Copy + Ord> Topology<K> {
     /// Two members find no direct path to each other. While both are there, media goes through the server.
     pub fn mesh_failed(&mut self, now: Instant, one: K, other: K) {
         let both = one != other && self.can_mesh(one) && self.can_mesh(other);
-        if both && self.is_straight() {
-            self.unreachable.insert((one.min(other), one.max(other)));
+        // Of a move to the mesh that has just failed it may be the reason, and it need not be tried again.
+        let is_news = self.is_straight() || self.failures > 0;
+        if both && is_news && self.unreachable.insert((one.min(other), one.max(other))) {
+            self.retry_at = None;
             self.review(now);
         }
     }
@@ -290,10 +319,14 @@ impl<K: Copy + Ord> Topology<K> {
     }
 
     /// The server does not work for somebody: all go straight at once, and a move to the server is tried again later. It
-    /// is for front ends whose clients have no other way to tell.
+    /// is for front ends whose clients have no other way to tell. Where calls may not go straight, or not all of these could,
+    /// nothing changes.
     pub fn server_failed(&mut self, now: Instant) {
         let is_on_server = self.mode == Mode::Sfu || self.moving_to() == Some(Mode::Sfu);
-        if !is_on_server || self.is_server_needed() {
+        let is_forced = self.policy == MeshPolicy::Off || self.forced == Some(Mode::Sfu);
+        let can_all =
+            !self.is_server_needed() && self.unreachable.is_empty() && self.count() <= self.settings.max;
+        if !is_on_server || is_forced || !can_all {
             return;
         }
         self.mode = Mode::P2p;
@@ -325,7 +358,9 @@ impl<K: Copy + Ord> Topology<K> {
             if let Some(member) = self.members.get_mut(&key) {
                 member.ask_again = Some(now + self.settings.resend);
             }
-            self.news.push(News::Tell(Some(key), view));
+            if !mutated!(MoveNotAskedAgain) {
+                self.news.push(News::Tell(Some(key), view));
+            }
         }
     }
 
@@ -351,6 +386,9 @@ impl<K: Copy + Ord> Topology<K> {
     /// Returns when a running move is over, whoever has not moved.
     fn ends(&self, running: Migration) -> Instant {
         let reset = running.since + self.settings.reset;
+        if mutated!(MoveNeverEnds) {
+            return reset + Duration::from_secs(3600);
+        }
         // Of a hard move there is no old path left to go back to, so that it gets all the time that there is.
         if self.settings.strategy == Strategy::Hard && self.is_awaited() {
             reset
@@ -359,9 +397,13 @@ impl<K: Copy + Ord> Topology<K> {
         }
     }
 
-    /// Returns whether somebody has not moved who could.
+    /// Returns whether somebody has not moved who could. Whoever needs the server cannot keep the others from it.
     fn is_awaited(&self) -> bool {
-        self.members.values().any(|member| member.is_connected && member.ask_again.is_some())
+        let to_server = self.moving_to() == Some(Mode::Sfu);
+        let counts = |member: &Member| !(to_server && member.arrival.needs_server);
+        self.members
+            .values()
+            .any(|member| member.is_connected && member.ask_again.is_some() && counts(member))
     }
 
     /// Returns whether somebody is there who can be reached through the server alone.
@@ -371,7 +413,7 @@ impl<K: Copy + Ord> Topology<K> {
 
     /// Returns when a move for that reason may begin; `None` for at once.
     fn may_move_at(&self, reason: Reason) -> Option<Instant> {
-        let not_before = self.not_before.filter(|_| !reason.is_urgent());
+        let not_before = self.not_before.filter(|_| !reason.is_urgent() && !mutated!(CooldownIgnored));
         match (not_before, self.retry_at) {
             (Some(one), Some(other)) => Some(one.max(other)),
             (one, other) => one.or(other),
@@ -385,16 +427,19 @@ impl<K: Copy + Ord> Topology<K> {
         if self.policy == MeshPolicy::Off {
             return (Mode::Sfu, Reason::Forced);
         }
-        if self.is_server_needed() {
+        if self.is_server_needed() && !mutated!(CapabilityIgnored) {
             return (Mode::Sfu, Reason::Capability);
         }
-        if let Some(forced) = self.forced {
-            return (forced, Reason::Forced);
-        }
+        // Nobody can be forced to hear by a path that is not there.
         if !self.unreachable.is_empty() {
             return (Mode::Sfu, Reason::MeshFailed);
         }
-        if self.policy == MeshPolicy::Always {
+        // What sets more people on straight paths than these carry does not count until some have left.
+        let fits = self.count() <= self.settings.max;
+        if let Some(forced) = self.forced.filter(|forced| *forced == Mode::Sfu || fits) {
+            return (forced, Reason::Forced);
+        }
+        if self.policy == MeshPolicy::Always && fits {
             return (Mode::P2p, Reason::Forced);
         }
         let is_loaded = self.members.values().any(|member| member.is_loaded);
@@ -412,7 +457,7 @@ impl<K: Copy + Ord> Topology<K> {
                 self.start(now, wanted, reason);
             }
         }
-        if self.told_warm != self.is_warm() {
+        if self.told_warm != self.is_warm() && !mutated!(WarmNotTold) {
             self.told_warm = self.is_warm();
             let view = View { reason: Reason::Warm, ..self.view(now) };
             self.news.push(News::Tell(None, view));
@@ -463,7 +508,7 @@ impl<K: Copy + Ord> Topology<K> {
             return;
         }
         self.number = self.number.saturating_add(1);
-        self.running = Some(Migration { to, reason, since: now, until: now + self.settings.timeout });
+        self.running = Some(Migration { to, reason, since: now, until: now + self.settings.time_for(to) });
         self.news.push(News::Started(to, reason));
         self.tell_all(now);
     }
@@ -477,10 +522,13 @@ impl<K: Copy + Ord> Topology<K> {
 
     /// Gives up a running move, if there is one: everybody stays where they were, and another try has to wait.
     fn fail(&mut self, now: Instant, reason: Reason) {
+        // Where somebody hears nothing until it is done, it is tried as often as a rest allows.
+        let is_urgent = self.running.is_some_and(|running| running.reason.is_urgent());
         if self.running.is_some() {
             self.end(now, Outcome::Failed, reason);
         }
-        let wait = self.settings.cooldown * (1 << self.failures.min(DOUBLINGS_MAX));
+        let doublings = if is_urgent { 0 } else { self.failures.min(DOUBLINGS_MAX) };
+        let wait = self.settings.cooldown.max(RETRY_MIN) * (1 << doublings);
         self.failures = self.failures.saturating_add(1);
         self.retry_at = Some(now + wait);
         self.reason = reason;

@@ -274,6 +274,8 @@ pub struct Endpoint {
     /// The whole endpoint for their media, if they have one.
     engine: Option<Box<Engine>>,
     requests: u64,
+    /// How much they have said to all.
+    words: u64,
     sections: Vec<Section>,
     slots_wanted: SlotCounts,
     version: u64,
@@ -340,6 +342,7 @@ impl Endpoint {
             plan: plan.clone(),
             engine: None,
             requests: 0,
+            words: 0,
             sections: Vec::new(),
             slots_wanted: SlotCounts { audio: 1, video: 1 },
             version: 0,

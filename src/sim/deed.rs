@@ -76,6 +76,14 @@ pub enum Deed {
     MayPublish(Source, bool),
     /// Whoever comes to the room has to wait until somebody lets them in, or not any longer.
     GuardDoor(bool),
+    /// Nobody may come to the room, or people may again.
+    Lock(bool),
+    /// One of their tracks is stopped: they may publish its source no longer.
+    Stop(Source),
+    /// They may send messages to others, or no longer. They go on all the same.
+    MaySay(bool),
+    /// They open a data channel, if they are connected, and send what they say on it from then on.
+    OpenChannel,
 }
 
 const SOURCES: [Source; 4] = [Source::Microphone, Source::Camera, Source::Screen, Source::ScreenAudio];
@@ -219,6 +227,54 @@ impl Deed {
         steps
     }
 
+    /// Draws how a back end locks the room and stops tracks. All of it is over a second before `until`.
+    pub fn draw_doors(dice: &mut Dice, people: usize, until: Micros) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for _ in 0..dice.among(1..4) {
+            let at = dice.among(SECOND / 2..until - 3 * SECOND);
+            let long = dice.among(SECOND / 5..until - SECOND - at);
+            let who = dice.among(0..people as u64) as usize;
+            let source = dice.pick(&SOURCES[..2]);
+            let mut add = |at, deed| steps.push(Step { at, who, deed });
+            if dice.percent(50) {
+                add(at, Self::Lock(true));
+                // Somebody has to come for the lock to matter.
+                add(at + long / 4, Self::Leave);
+                add(at + long / 2, Self::Join);
+                add(at + long, Self::Lock(false));
+            } else {
+                add(at, Self::Stop(source));
+                add(at + long, Self::MayPublish(source, true));
+            }
+        }
+        steps
+    }
+
+    /// Draws what people say to each other, in bursts, and who may not for a while.
+    pub fn draw_words(dice: &mut Dice, people: usize, until: Micros) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for _ in 0..dice.among(2..3 + 2 * people as u64) {
+            let at = dice.among(SECOND / 2..until - 3 * SECOND);
+            let who = dice.among(0..people as u64) as usize;
+            let mut add = |at, deed| steps.push(Step { at, who, deed });
+            if dice.percent(40) {
+                add(at, Self::OpenChannel);
+            }
+            let is_silenced = dice.percent(25);
+            if is_silenced {
+                add(at + 100_000, Self::MaySay(false));
+            }
+            for word in 0..dice.among(1..8) {
+                add(at + 150_000 + word * dice.among(0..60_000), Self::Data);
+            }
+            if is_silenced {
+                add(at + dice.among(SECOND..2 * SECOND), Self::MaySay(true));
+            }
+        }
+        steps.retain(|step| step.at < until);
+        steps
+    }
+
     /// Returns the deed in words that follow the person's name.
     pub fn describe(&self) -> String {
         let ms = |at: &Micros| format!("{} ms", at / 1000);
@@ -274,6 +330,11 @@ impl Deed {
             Self::MayPublish(source, may) => {
                 format!("may publish {source:?} {}", if *may { "again" } else { "no longer" })
             }
+            Self::Lock(true) => "sees the room locked".into(),
+            Self::Lock(false) => "sees the room unlocked".into(),
+            Self::Stop(source) => format!("has {source:?} stopped"),
+            Self::MaySay(may) => format!("may send messages {}", if *may { "again" } else { "no longer" }),
+            Self::OpenChannel => "opens a data channel".into(),
             Self::GuardDoor(true) => "sees that people have to wait at the door".into(),
             Self::GuardDoor(false) => "sees that people need not wait at the door any more".into(),
         }

@@ -12,6 +12,7 @@ pub mod dice;
 pub mod layering;
 pub mod line;
 pub mod mark;
+pub mod moves;
 pub mod network;
 pub mod oracle;
 pub mod plan;

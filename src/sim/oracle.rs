@@ -13,6 +13,9 @@ mod numbers;
 mod reach;
 mod speech;
 mod whole;
+mod words;
+
+pub use words::ON_CHANNEL;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -118,6 +121,9 @@ struct Member {
     incoming_since: Option<Micros>,
     /// Whether something other than media happened to them in this pass.
     touched: bool,
+    /// The id by which the others know them, and whether their signalling is there.
+    id: Option<ParticipantId>,
+    is_online: bool,
     /// They were told that they have left.
     left: bool,
     arrivals: feedback::Arrivals,
@@ -188,6 +194,8 @@ pub struct Oracle {
     asked_encodings: BTreeMap<u32, Micros>,
     /// What moderators have done.
     moderated: moderated::Moderated,
+    /// What people say to each other.
+    words: words::Words,
     /// What is said in the room.
     floor: speech::Floor,
     /// The difference between each publisher's capture times and the server's wall clock, µs, from their first report.
@@ -228,6 +236,7 @@ impl Oracle {
             gone_now: BTreeSet::new(),
             asked_encodings: BTreeMap::new(),
             moderated: moderated::Moderated::default(),
+            words: words::Words::default(),
             floor: speech::Floor::default(),
             clocks: BTreeMap::new(),
             slack,
@@ -282,6 +291,8 @@ impl Oracle {
             reported_at: now,
             incoming_since: None,
             touched: true,
+            id: None,
+            is_online: true,
             left: false,
             arrivals: feedback::Arrivals::new(),
             numbers: numbers::Numbers::default(),
@@ -321,6 +332,9 @@ impl Oracle {
 
     /// Notes a command that reached the server, and what it changes of what is due.
     pub fn fed_command(&mut self, now: Micros, session: u64, command: &Command) {
+        if let Command::Data { topic, payload, .. } = command {
+            self.fed_words(now, session, topic, words::number_of(payload));
+        }
         let Some(member) = self.members.get_mut(&session) else { return };
         member.touched = true;
         match command {
@@ -381,6 +395,7 @@ impl Oracle {
     pub fn disconnected(&mut self, session: u64) {
         if let Some(member) = self.members.get_mut(&session) {
             member.hearing.ends();
+            member.is_online = false;
         }
     }
 
@@ -430,9 +445,18 @@ impl Oracle {
                 }
             }
             Event::SlotMap(map) => self.mapped(now, session, map),
+            Event::Joined(_, joined) => {
+                if let Some(member) = self.members.get_mut(&session) {
+                    member.id = Some(joined.participant);
+                }
+            }
+            Event::Data { from: Some(from), topic, payload, .. } => {
+                self.told_words(now, session, (*from, topic), words::number_of(payload));
+            }
             Event::Resumed(_, resumed) => {
                 if let Some(member) = self.members.get_mut(&session) {
                     member.hearing.begins();
+                    member.is_online = true;
                 }
                 self.mapped(now, session, &resumed.slot_map);
                 self.touch(session);

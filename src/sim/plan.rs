@@ -24,6 +24,9 @@ const LINED_PERCENT: u32 = 20;
 const LAYERED_PERCENT: u32 = 20;
 /// And in so many a back end moderates.
 const MODERATED_PERCENT: u32 = 20;
+/// And in so many it locks the room and stops tracks, and in so many people say much to each other.
+const LOCKED_PERCENT: u32 = 12;
+const TALKATIVE_PERCENT: u32 = 15;
 
 /// The kind of people's endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -147,6 +150,14 @@ impl Plan {
         if moderation.percent(MODERATED_PERCENT) {
             steps.extend(Deed::draw_moderation(&mut moderation, count as usize, heals_at));
         }
+        let mut doors = Dice::of(seed, "doors", 0);
+        if doors.percent(LOCKED_PERCENT) {
+            steps.extend(Deed::draw_doors(&mut doors, count as usize, heals_at));
+        }
+        let mut words = Dice::of(seed, "words", 0);
+        if words.percent(TALKATIVE_PERCENT) {
+            steps.extend(Deed::draw_words(&mut words, count as usize, heals_at));
+        }
         steps.sort_by_key(|step| step.at);
         plan.steps = steps.into_iter().enumerate().collect();
         plan
@@ -214,6 +225,8 @@ impl Plan {
                     | Deed::SwitchCodec(..)
                     | Deed::HelloAgain
                     | Deed::MayPublish(..)
+                    | Deed::Stop(_)
+                    | Deed::OpenChannel
             )
         };
         self.steps.retain(|(_, step)| is_done(&step.deed));

@@ -75,6 +75,25 @@ pub struct Recorded {
     pub complete: bool,
 }
 
+impl Recorded {
+    /// Takes what the core's recorders wrote.
+    pub(super) fn keep(all: &mut Vec<Self>, output: RecordingOutput) {
+        match output {
+            RecordingOutput::Begin(id, header) => {
+                all.push(Self { id, header: *header, records: Vec::new(), complete: false });
+            }
+            RecordingOutput::Records(id, records) => {
+                let recorded = all.iter_mut().find(|one| one.id == id);
+                recorded.into_iter().for_each(|one| one.records.extend(&records));
+            }
+            RecordingOutput::End(id) => {
+                let recorded = all.iter_mut().find(|one| one.id == id);
+                recorded.into_iter().for_each(|one| one.complete = true);
+            }
+        }
+    }
+}
+
 /// Somebody's place in the world.
 struct Person {
     endpoint: Option<Endpoint>,
@@ -122,6 +141,8 @@ pub struct World<'a> {
     sessions: Vec<(usize, u32)>,
     session_by_connection: BTreeMap<u64, u64>,
     keyed: BTreeSet<u64>,
+    /// Sessions that have a data channel.
+    channels: BTreeSet<u64>,
     deadline: Option<Micros>,
     /// When the deadline will be served, which is a little late in some worlds.
     served_at: Option<Micros>,
@@ -267,6 +288,7 @@ impl<'a> World<'a> {
             sessions: Vec::new(),
             session_by_connection: BTreeMap::new(),
             keyed: BTreeSet::new(),
+            channels: BTreeSet::new(),
             deadline: None,
             served_at: None,
             datagrams_sent: 0,
@@ -366,20 +388,7 @@ impl<'a> World<'a> {
     /// Takes what the core's recorders wrote since the last time.
     fn keep_records(&mut self) {
         while let Some(output) = self.sfu.poll_recording() {
-            match output {
-                RecordingOutput::Begin(id, header) => {
-                    let records = Vec::new();
-                    self.recorded.push(Recorded { id, header: *header, records, complete: false });
-                }
-                RecordingOutput::Records(id, records) => {
-                    let recorded = self.recorded.iter_mut().find(|one| one.id == id);
-                    recorded.into_iter().for_each(|one| one.records.extend(&records));
-                }
-                RecordingOutput::End(id) => {
-                    let recorded = self.recorded.iter_mut().find(|one| one.id == id);
-                    recorded.into_iter().for_each(|one| one.complete = true);
-                }
-            }
+            Recorded::keep(&mut self.recorded, output);
         }
     }
 

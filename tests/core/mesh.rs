@@ -412,3 +412,56 @@ fn who_is_in_a_mesh_and_loses_signalling_has_as_long_to_come_back_as_in_any_call
     world.resume(0, None);
     assert_eq!(where_is(&world, 0), (Mode::P2p, None));
 }
+
+#[test]
+fn who_has_been_on_the_server_and_is_in_a_mesh_has_as_long_to_come_back_whatever_became_of_the_transport() {
+    let world = World::with(|settings| {
+        settings.mesh = MeshSettings { policy: MeshPolicy::Auto, up: 3, down: 2, ..MeshSettings::default() };
+    });
+    let mut world = in_world(world, 3);
+    for person in 0..3 {
+        world.publish(person, 2, &[Microphone]);
+    }
+    world.until("everybody is connected", |world| {
+        world.clients.iter().all(|client| client.rtc.is_connected())
+    });
+    all_move(&mut world, 0..3);
+    world.run(Duration::from_secs(6));
+    assert_eq!(world.operate(Moderation::ResetTopology(Some(Mode::P2p))), Ok(()));
+    all_move(&mut world, 0..3);
+    assert_eq!(where_is(&world, 2), (Mode::P2p, None));
+    // One transport says goodbye while nobody can be told, and of another one nothing is heard any more.
+    world.clients[1].unplugged = true;
+    world.break_signalling(0);
+    world.break_signalling(1);
+    world.clients[0].rtc.disconnect();
+    world.run(Duration::from_secs(20));
+    let snapshot = world.sfu.snapshot(world.now);
+    assert_eq!(snapshot.rooms[0].participants.len(), 3, "they can still come back");
+    for person in 0..2 {
+        world.resume(person, None);
+        assert_eq!(where_is(&world, person), (Mode::P2p, None));
+    }
+}
+
+#[test]
+fn whoever_may_not_receive_any_more_finds_no_straight_path_to_anybody_while_all_move() {
+    let mut world = mesh_of(3);
+    let ben = Target::Id(id(&world, 1));
+    let blind = PermissionsChange { subscribe: Some(false), ..PermissionsChange::default() };
+    assert_eq!(world.operate(Moderation::SetPermissions(ben, blind)), Ok(()));
+    assert_eq!(where_is(&world, 0), (Mode::P2p, Some(Mode::Sfu)));
+    let signal = MeshSignal::Candidate("null".into());
+    for (from, to) in [(1, 0), (0, 1)] {
+        let to = id(&world, to);
+        world.command(from, Command::Mesh(MeshCommand::Signal { to, signal: signal.clone() }));
+    }
+    assert_eq!(world.clients[1].refusals(), [RefusalCode::NotPermitted]);
+    assert_eq!(world.clients[0].refusals(), [RefusalCode::UnknownRecipient]);
+    // And they do not keep the others where they are.
+    let failed = MeshCommand::MigrationFailed { migration: 1, reason: "no".into() };
+    world.command(1, Command::Mesh(failed));
+    moves(&mut world, 0);
+    moves(&mut world, 2);
+    assert_eq!(where_is(&world, 1), (Mode::Sfu, None));
+}

@@ -9,6 +9,7 @@
     reason = "tests may use sockets, clocks and panics"
 )]
 
+mod moves;
 mod scenarios;
 mod traces;
 

@@ -130,7 +130,9 @@ impl Room {
             Command::Subscribe(_) | Command::Consume { .. } => {
                 (grants.subscribe, "receive the tracks of others")
             }
-            Command::Data { .. } => (grants.send_data, "send messages to others"),
+            Command::Data { .. } => {
+                (grants.send_data || mutated!(DataPermissionIgnored), "send messages to others")
+            }
             Command::UpdateProfile(_) => {
                 (grants.update_own_profile, "change your name, metadata or attributes")
             }

@@ -18,6 +18,7 @@ use crate::core::data_tracks;
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ParticipantId, ParticipantKey, TransportKey};
 use crate::core::member_channels::{Channel, Channels, Early, LABEL_BYTES_MAX};
+use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::output::DtlsRequest;
 use crate::limits::{DATA_BYTES_PER_RECIPIENT, RECIPIENTS_PER_MESSAGE};
@@ -221,6 +222,9 @@ impl Room {
         // Whoever is named twice gets it once. Otherwise one request could fill somebody's connection.
         recipients.sort_unstable();
         recipients.dedup();
+        if mutated!(DataRecipientForgotten) {
+            recipients.pop();
+        }
         let mut said = Said { from, topic, payload, is_lossy, frame: None };
         for recipient in recipients {
             self.tell_data(recipient, &mut said, outbox);

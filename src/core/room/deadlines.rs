@@ -262,8 +262,10 @@ impl Room {
     /// A member whose signalling broke is given up after `resume_timeout`, or as soon as their media path is dead as
     /// well. A member without signalling is given up when the media path is dead or never came to life. A path is alive
     /// as long as checks or authentic media come by it; checks alone would not do, because some encoders check once and
-    /// never again.
+    /// never again. In a call that goes straight no path leads here, so that only signalling tells.
     pub(super) fn set_expiry(&mut self, key: ParticipantKey) {
+        // Of those whose media goes straight nothing comes here, whether they are there or not.
+        let is_straight = self.stays_without_transport(key);
         let Some(participant) = self.participants.get_mut(key.0) else { return };
         let media_timeout = self.settings.media_timeout;
         let transports = participant.transports.iter();
@@ -282,6 +284,7 @@ impl Room {
                 // They always get some time, even if the path has been dead for longer: a change of networks breaks
                 // both at once.
                 let dead = last_heard.map(|at| (at + media_timeout).max(since + GRACE));
+                let dead = dead.filter(|_| !is_straight);
                 let resume_timeout = self.settings.resume_timeout;
                 let within = if participant.has_had_media || participant.has_meshed {
                     resume_timeout

@@ -106,7 +106,7 @@ impl Room {
         if grants.moderate || grants.hidden || self.older(join).is_some() {
             return Ok(Door::Open);
         }
-        if self.options.locked {
+        if self.options.locked && !mutated!(LockIgnored) {
             return Err(Refusal::new(
                 RefusalCode::RoomLocked,
                 "the room is locked",

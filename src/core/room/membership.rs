@@ -251,13 +251,20 @@ impl Room {
         self.review_crowding(now, key);
         self.show_speakers(now, key);
         let slot_map = self.next_slot_map(key);
+        let mut joined = self.joined(now, key);
+        if mutated!(MoveNotToldOnReturn) {
+            joined.topology = None;
+        }
         let participant = &self.participants[key.0];
-        let subscriptions = participant.subscriptions.iter();
         let resumed = Resumed {
-            joined: self.joined(now, key),
+            joined,
             publications: self.publications_of(key),
             slot_map,
-            subscriptions: subscriptions.map(|(track, subscription)| (track, subscription.paused)).collect(),
+            subscriptions: participant
+                .subscriptions
+                .iter()
+                .map(|(track, subscription)| (track, subscription.paused))
+                .collect(),
             unsubscribed: participant.unsubscribed.iter().copied().collect(),
         };
         // The reply holds the newest map already.

@@ -149,6 +149,9 @@ impl Room {
     ) -> Result<(), Refusal> {
         let publication = &self.publications[self.moderated_track(by, track)?.0];
         let (owner, stopped) = (publication.owner, publication.source);
+        if mutated!(StopIgnored) {
+            return Ok(());
+        }
         let left = self.participants[owner.0].grants.publish.iter().filter(|source| *source != stopped);
         let publish: Sources = left.collect();
         let change = PermissionsChange { publish: Some(publish), ..PermissionsChange::default() };

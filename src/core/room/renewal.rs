@@ -15,12 +15,11 @@ use crate::core::session::Session;
 use crate::core::transport::Transport;
 
 impl Room {
-    /// Returns whether a member whose only transport has ended stays: they are in a call that goes straight, and can be
-    /// told when it does no longer.
+    /// Returns whether a member whose only transport has ended stays: they are in a call that goes straight, and are told when
+    /// it does no longer, at the latest when they come back whose signalling is lost.
     pub(super) fn stays_without_transport(&self, key: ParticipantKey) -> bool {
         let topology = self.topology.as_ref();
-        let is_straight = topology.is_some_and(|topology| topology.is_straight() && topology.can_mesh(key));
-        is_straight && self.participants[key.0].is_connected()
+        topology.is_some_and(|topology| topology.is_straight() && topology.can_mesh(key))
     }
 
     /// Gives a member a new transport in the place of one that has ended, with everything on it.

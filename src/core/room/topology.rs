@@ -241,10 +241,10 @@ impl Room {
         match command {
             MeshCommand::Tracks(tracks) => return self.set_mesh_tracks(from, tracks, outbox),
             MeshCommand::Signal { to, signal } => {
-                if !topology.is_straight() {
+                if !topology.is_straight() || !topology.may_mesh(from) {
                     return Err(goes_through_server());
                 }
-                let to = of(&to).filter(|to| *to != from && topology.can_mesh(*to));
+                let to = of(&to).filter(|to| *to != from && topology.may_mesh(*to));
                 let to = to.ok_or_else(not_one_of_us)?;
                 self.pass_signal(id, to, signal, outbox)?;
                 self.participants[from.0].has_meshed = true;
@@ -257,7 +257,7 @@ impl Room {
             }
             MeshCommand::MigrationFailed { migration, reason } => {
                 info!(room = %self.id, participant = %id, migration, reason, "a client could not move");
-                if !topology.migration_failed(now, migration) {
+                if !topology.migration_failed(now, from, migration) {
                     return Err(no_such_move(migration));
                 }
             }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::mutation::mutated;
+
 /// Where the media of a call goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Mode {
@@ -182,6 +184,15 @@ impl Default for MeshSettings {
 }
 
 impl MeshSettings {
+    /// Returns how long a move may take before it is undone. Two who find no path to each other must have the time to say so,
+    /// or the call would try again and again what cannot be.
+    pub(super) fn time_for(&self, to: Mode) -> Duration {
+        match to {
+            Mode::P2p => self.timeout.max(self.connect + super::WORDS_TAKE),
+            Mode::Sfu => self.timeout,
+        }
+    }
+
     /// Returns where a call of that size should go that goes, or is about to go, by `base`.
     pub(super) fn by_size(&self, base: Mode, count: usize, is_loaded: bool) -> (Mode, Reason) {
         // By load, the upper threshold is where the clients begin to be asked, and not where all must move.
@@ -199,7 +210,9 @@ impl MeshSettings {
             Mode::P2p if self.sizing == Sizing::Load && count >= self.up && is_loaded => {
                 (Mode::Sfu, Reason::Load)
             }
-            Mode::Sfu if is_small => (Mode::P2p, Reason::Size),
+            Mode::Sfu if is_small || (mutated!(HysteresisForgotten) && count < most) => {
+                (Mode::P2p, Reason::Size)
+            }
             _ => (base, Reason::Size),
         }
     }

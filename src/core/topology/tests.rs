@@ -212,12 +212,15 @@ fn a_client_that_cannot_move_has_the_move_undone_for_all() {
         let mut call = Call::with(8, strategy);
         call.moves(1);
         call.take();
-        assert!(call.topology.migration_failed(call.now, 1));
+        assert!(call.topology.migration_failed(call.now, 1, 1));
         call.look();
         assert_eq!((call.mode(), call.moving_to(), call.reason()), (Mode::P2p, None, Reason::ClientFailed));
         assert_eq!(call.endings(), [(Mode::Sfu, Outcome::Failed, Reason::ClientFailed)]);
-        assert!(call.topology.migration_failed(call.now, 1), "another one says so, too, and nothing happens");
-        assert!(!call.topology.migration_failed(call.now, 2), "there has been no such move");
+        assert!(
+            call.topology.migration_failed(call.now, 2, 1),
+            "another one says so, too, and nothing happens"
+        );
+        assert!(!call.topology.migration_failed(call.now, 1, 2), "there has been no such move");
     }
 }
 
@@ -226,7 +229,9 @@ fn a_move_back_that_fails_leaves_all_on_the_server() {
     let mut call = Call::on_server(8, Strategy::Gradual);
     (6..=8).for_each(|person| call.leave(person));
     assert_eq!(call.moving_to(), Some(Mode::P2p));
-    call.pass(5);
+    call.pass(6);
+    assert_eq!(call.moving_to(), Some(Mode::P2p), "two who find no path to each other can say so");
+    call.pass(1);
     assert_eq!((call.mode(), call.moving_to(), call.reason()), (Mode::Sfu, None, Reason::Timeout));
 }
 
@@ -495,4 +500,140 @@ fn an_old_or_unknown_number_moves_nobody() {
     assert_eq!(call.topology.number, 2);
     assert!(call.topology.migrated(call.now, 1, 1));
     assert_eq!(call.topology.client_mode(1), Some(ClientMode::Migrating), "an answer to the first try");
+}
+
+#[test]
+fn a_move_that_fails_at_once_is_not_tried_without_a_rest_even_where_none_is_set() {
+    let settings = MeshSettings { cooldown: Duration::ZERO, ..MeshSettings::default() };
+    let mut call = Call::of(settings, 8);
+    let mut rests = Vec::new();
+    for number in 1..=4 {
+        assert!(call.topology.migration_failed(call.now, 1, number));
+        assert_eq!(call.moving_to(), None, "try {number}");
+        let before = call.now;
+        call.now = call.topology.deadline().expect("another try");
+        call.topology.handle_timeout(call.now);
+        rests.push((call.now - before).as_secs());
+    }
+    assert_eq!(rests, [1, 2, 4, 8]);
+}
+
+#[test]
+fn two_without_a_path_are_known_after_one_move_to_the_mesh_also_if_they_say_so_late() {
+    let mut call = Call::on_server(8, Strategy::Gradual);
+    (4..=8).for_each(|person| call.leave(person));
+    assert_eq!(call.moving_to(), Some(Mode::P2p));
+    call.moves(3);
+    call.pass(5);
+    call.topology.mesh_failed(call.now, 1, 2);
+    call.look();
+    assert_eq!((call.mode(), call.moving_to(), call.reason()), (Mode::Sfu, None, Reason::MeshFailed));
+
+    let mut late = Call::on_server(8, Strategy::Gradual);
+    (4..=8).for_each(|person| late.leave(person));
+    late.pass(7);
+    assert_eq!((late.mode(), late.moving_to(), late.reason()), (Mode::Sfu, None, Reason::Timeout));
+    late.topology.mesh_failed(late.now, 1, 2);
+    late.take();
+    late.pass(600);
+    assert!(late.take().is_empty(), "what cannot be is not tried again");
+    late.leave(2);
+    assert_eq!(late.moving_to(), Some(Mode::P2p));
+}
+
+#[test]
+fn nobody_is_forced_to_hear_by_a_path_that_is_not_there() {
+    let mut call = Call::gradual(3);
+    call.topology.reset(call.now, Some(Mode::P2p));
+    call.topology.mesh_failed(call.now, 1, 2);
+    assert_eq!((call.moving_to(), call.reason()), (Some(Mode::Sfu), Reason::MeshFailed));
+    call.all_move();
+    call.leave(2);
+    call.pass(5);
+    assert_eq!(call.moving_to(), Some(Mode::P2p), "forced again");
+}
+
+#[test]
+fn whoever_needs_the_server_does_not_wait_for_the_rest_after_moves_that_failed() {
+    let fails = |call: &mut Call| {
+        for _ in 0..5 {
+            let number = call.topology.number;
+            call.topology.migration_failed(call.now, 1, number);
+            call.now = call.topology.deadline().expect("another try");
+            call.topology.handle_timeout(call.now);
+        }
+        let number = call.topology.number;
+        call.topology.migration_failed(call.now, 1, number);
+        assert_eq!((call.mode(), call.moving_to()), (Mode::P2p, None));
+    };
+    let mut call = Call::gradual(8);
+    fails(&mut call);
+    call.join_as(9, INCAPABLE);
+    assert_eq!((call.moving_to(), call.reason()), (Some(Mode::Sfu), Reason::Capability));
+    call.topology.migration_failed(call.now, 1, 7);
+    call.pass(5);
+    assert_eq!(call.moving_to(), Some(Mode::Sfu), "and not for minutes for another try");
+
+    let mut call = Call::gradual(8);
+    fails(&mut call);
+    call.topology.mesh_failed(call.now, 1, 2);
+    assert_eq!((call.moving_to(), call.reason()), (Some(Mode::Sfu), Reason::MeshFailed));
+
+    let mut call = Call::gradual(8);
+    fails(&mut call);
+    call.topology.set_policy(call.now, MeshPolicy::Off);
+    assert_eq!((call.moving_to(), call.reason()), (Some(Mode::Sfu), Reason::Forced));
+}
+
+#[test]
+fn whoever_needs_the_server_cannot_keep_the_others_from_it() {
+    let mut call = Call::gradual(3);
+    call.topology.set_needs_server(call.now, 3, true);
+    assert!(!call.topology.may_mesh(3) && call.topology.may_mesh(1));
+    (1..=2).for_each(|person| call.moves(person));
+    assert_eq!(call.mode(), Mode::P2p, "they get the time that there is");
+    call.pass(5);
+    assert_eq!((call.mode(), call.moving_to()), (Mode::Sfu, None), "and no more");
+
+    let mut call = Call::gradual(3);
+    call.topology.set_needs_server(call.now, 3, true);
+    assert!(call.topology.migration_failed(call.now, 3, 1));
+    assert_eq!(call.moving_to(), Some(Mode::Sfu), "that they cannot move undoes nothing");
+    (1..=2).for_each(|person| call.moves(person));
+    assert_eq!(call.mode(), Mode::Sfu);
+}
+
+#[test]
+fn where_calls_may_not_go_straight_a_server_that_fails_changes_nothing() {
+    let now = Instant::now();
+    let mut off = Topology::new(MeshSettings::default(), MeshPolicy::Off);
+    (0..3_u8).for_each(|person| off.join(now, person, CAPABLE));
+    off.server_failed(now);
+    assert_eq!((off.mode(), off.moving_to()), (Mode::Sfu, None), "nobody is shown anybody's address");
+
+    let mut forced = Call::gradual(3);
+    forced.topology.reset(forced.now, Some(Mode::Sfu));
+    forced.all_move();
+    forced.topology.server_failed(forced.now);
+    assert_eq!(forced.mode(), Mode::Sfu, "an operator has it so");
+
+    let mut large = Call::on_server(26, Strategy::Gradual);
+    large.topology.server_failed(large.now);
+    assert_eq!(large.mode(), Mode::Sfu, "more than a mesh carries in any case");
+
+    let mut apart = Call::gradual(3);
+    apart.topology.mesh_failed(apart.now, 1, 2);
+    apart.all_move();
+    apart.topology.server_failed(apart.now);
+    assert_eq!(apart.mode(), Mode::Sfu, "two would not hear each other");
+}
+
+#[test]
+fn more_people_than_a_mesh_carries_are_not_forced_into_one() {
+    let mut call = Call::on_server(26, Strategy::Gradual);
+    call.topology.set_policy(call.now, MeshPolicy::Always);
+    call.topology.reset(call.now, Some(Mode::P2p));
+    assert_eq!((call.mode(), call.moving_to()), (Mode::Sfu, None));
+    call.leave(26);
+    assert_eq!((call.moving_to(), call.reason()), (Some(Mode::P2p), Reason::Forced), "twenty-five are");
 }

@@ -29,6 +29,8 @@ pub(super) struct Member {
     pub grants: Grants,
     muted: bool,
     video: bool,
+    /// The way that they were told last to go.
+    told: Mode,
 }
 
 /// Somebody who waits for the end of a move.
@@ -155,22 +157,27 @@ impl Channel {
     fn enter(&mut self, now: Instant, user: &UserId, grants: Grants) {
         let key = self.next_key;
         self.next_key += 1;
-        let member = Member { key, connection: None, since: now, grants, muted: false, video: false };
+        let arrival = Arrival { can_mesh: true, needs_server: !grants.subscribe, counts: true };
+        self.topology.join(now, key, arrival);
+        // Before their WebSocket is there nobody can tell them to move, and so nobody waits for them beyond a deadline.
+        self.topology.set_connected(now, key, false);
+        let told = self.way_of(key);
+        let member = Member { key, connection: None, since: now, grants, muted: false, video: false, told };
         self.members.insert(user.clone(), member);
-        self.topology.join(
-            now,
-            key,
-            Arrival { can_mesh: true, needs_server: !grants.subscribe, counts: true },
-        );
+    }
+
+    /// Returns the way that somebody goes just now.
+    fn way_of(&self, key: u64) -> Mode {
+        match self.topology.client_mode(key) {
+            Some(ClientMode::P2p) => Mode::P2p,
+            Some(ClientMode::Sfu) => Mode::Sfu,
+            Some(ClientMode::Migrating) | None => self.topology.mode(),
+        }
     }
 
     pub(super) fn reply(&self, user: &UserId) -> JoinReply {
         let key = self.members.get(user).map_or(STRANGERS, |member| member.key);
-        let mode = match self.topology.client_mode(key) {
-            Some(ClientMode::P2p) => Mode::P2p,
-            Some(ClientMode::Sfu) => Mode::Sfu,
-            Some(ClientMode::Migrating) | None => self.topology.mode(),
-        };
+        let mode = self.way_of(key);
         JoinReply::Joined { mode, count: self.members.len() }
     }
 
@@ -192,11 +199,12 @@ impl Channel {
         self.outbox.push((connection, Told::Text(message("voice:participants", &all))));
         let joined = json!({"channel_id": self.id.json(), "user_id": user.json()});
         self.tell_others(user, &message("voice:join", &joined));
-        // Whoever comes while all move has not heard of it.
-        if let Some(to) = self.topology.moving_to()
-            && self.topology.client_mode(key) == Some(ClientMode::Migrating)
+        // What was decided between their request and their WebSocket they have not heard.
+        let mode = self.mode();
+        if let Some(member) = self.members.get_mut(user)
+            && std::mem::replace(&mut member.told, mode) != mode
         {
-            self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), to)));
+            self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), mode)));
         }
         self.settle(now);
         true
@@ -213,6 +221,16 @@ impl Channel {
             member.muted = muted.unwrap_or(member.muted);
             member.video = video.unwrap_or(member.video);
         }
+    }
+
+    /// The channel ends: nobody waits any more. Returns the WebSockets of those who did.
+    pub(super) fn stop_waiting(&mut self) -> Vec<ConnectionId> {
+        self.waiting.drain(..).filter_map(|waiting| waiting.connection).collect()
+    }
+
+    /// Returns whether somebody may send straight to the others, and the others to them.
+    pub(super) fn may_signal(&self, user: &UserId) -> bool {
+        self.members.get(user).is_some_and(|member| self.topology.may_mesh(member.key))
     }
 
     /// Somebody goes. If they were not in, the number of members does not change.
@@ -307,10 +325,11 @@ impl Channel {
         if to.is_none() && std::mem::replace(&mut self.told, mode) == mode {
             return;
         }
-        for (user, member) in &self.members {
+        for (user, member) in &mut self.members {
             // Who is only just coming is told in the answer.
             let is_meant = to.is_none_or(|key| key == member.key);
             if let Some(connection) = member.connection.filter(|_| is_meant) {
+                member.told = mode;
                 self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), mode)));
             }
         }

@@ -153,7 +153,9 @@ impl Channels {
         let Some(channel) = self.channels.get_mut(id) else { return false };
         let users: Vec<UserId> = channel.members.keys().cloned().collect();
         let told = message("voice:channel-deleted", &json!({"channel_id": id.json()}));
-        let connections: Vec<_> = users.iter().filter_map(|user| channel.connection_of(user)).collect();
+        let mut connections: Vec<_> = users.iter().filter_map(|user| channel.connection_of(user)).collect();
+        // Whoever waits would be let into a channel that is gone, as the first.
+        connections.extend(channel.stop_waiting());
         self.outbox.extend(connections.into_iter().map(|connection| (connection, Told::Text(told.clone()))));
         for user in users {
             channel.leave(now, &user);
@@ -266,7 +268,13 @@ impl Channels {
             }
             Said::Signal { to } => {
                 let to = to.as_ref().filter(|to| **to != user);
-                let found = to.and_then(|to| self.channels.get(&id)?.connection_of(to));
+                let channel = self.channels.get(&id);
+                if !channel.is_some_and(|channel| channel.may_signal(&user)) {
+                    let what = "you may not receive what others send, and so nothing that goes straight";
+                    return Err(error("not-permitted", what, "go by the server, or ask for another token"));
+                }
+                let to = to.filter(|to| channel.is_some_and(|channel| channel.may_signal(to)));
+                let found = to.and_then(|to| channel?.connection_of(to));
                 let Some(found) = found else {
                     let what = "nobody else of that id is in the channel by a WebSocket";
                     return Err(error("unknown-recipient", what, "name a member in to_user_id"));

@@ -239,3 +239,154 @@ fn channels_are_made_listed_by_type_and_ended() {
             && UserId::of(&json!(-1)).is_none()
     );
 }
+
+#[test]
+fn whoever_has_only_asked_holds_nobody_up_and_hears_on_coming_where_the_channel_is() {
+    let mut world = World::of(6);
+    assert_eq!(world.ask(7), Some(JoinReply::Joined { mode: Mode::P2p, count: 7 }));
+    assert_eq!(world.ask(8), Some(JoinReply::Joined { mode: Mode::Sfu, count: 8 }));
+    (1..=6).for_each(|number| world.acknowledge(number));
+    world.told();
+    world.pass(5, false);
+    let shown = world.channels.show(&five()).expect("the channel");
+    assert_eq!(
+        (&shown["state"]["current_mode"], &shown["state"]["moving_to"]),
+        (&json!("sfu"), &json!(null))
+    );
+    world.told();
+    assert!(world.come(7) && world.come(8));
+    assert_eq!(world.modes(), [(7, Mode::Sfu)], "the eighth was told in the answer");
+}
+
+#[test]
+fn nobody_is_let_into_a_channel_that_has_ended_though_they_waited_for_it() {
+    let mut world = World::of(7);
+    world.ask(8);
+    assert_eq!(world.ask(9), Some(JoinReply::Queued));
+    assert!(world.come(9));
+    world.told();
+    assert!(world.channels.end(world.now, &five()));
+    let told = world.told();
+    let is_end = |to: u64| {
+        told.iter().any(|(other, told)| {
+            *other == to && matches!(told, Told::Text(text) if text.contains("voice:channel-deleted"))
+        })
+    };
+    assert!((1..=7).all(is_end) && is_end(9), "{told:?}");
+    assert!(!world.channels.has(&five(), &user(9)) && world.channels.show(&five()).is_none());
+}
+
+#[test]
+fn whoever_may_not_receive_is_sent_nothing_straight() {
+    let mut world = World::of(2);
+    let blind = Grants { subscribe: false, ..Grants::OPEN };
+    world.channels.join(world.now, &five(), &user(3), (blind, true));
+    assert!(world.come(3));
+    world.told();
+    let to = |number: u64| format!(r#"{{"type":"voice:offer","payload":{{"to_user_id":{number}}}}}"#);
+    assert!(world.say(3, &to(1)).expect_err("they may not").contains("not-permitted"));
+    assert!(world.say(1, &to(3)).expect_err("nor may others").contains("unknown-recipient"));
+    world.say(1, &to(2)).expect("others as before");
+}
+
+/// What a client knows of one member: whether they are in, and by which way they were told to go.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    is_in: bool,
+    has_socket: bool,
+    way: Option<Mode>,
+}
+
+impl World {
+    /// Takes what members are told.
+    fn hear(&mut self, known: &mut [Known]) {
+        for (to, told) in self.told() {
+            let place = to as usize - 1;
+            match told {
+                Told::Mode(_, _, mode) => known[place].way = Some(mode),
+                Told::Ready(..) => {
+                    known[place].is_in = true;
+                    // The shell says with it which way they go now.
+                    let standing = self.channels.standing(&five(), &user(to));
+                    known[place].way = standing.map(|(mode, _)| mode);
+                }
+                Told::Text(_) => {}
+            }
+        }
+    }
+
+    /// One of the things that people do, drawn at random.
+    fn does_something(&mut self, dice: &mut fastrand::Rng, known: &mut [Known]) {
+        let number = 1 + dice.u64(..known.len() as u64);
+        let own = &mut known[number as usize - 1];
+        match dice.u32(..20) {
+            0..6 if !own.has_socket => match self.ask(number) {
+                Some(JoinReply::Joined { mode, .. }) => (own.is_in, own.way) = (true, Some(mode)),
+                Some(JoinReply::Queued | JoinReply::Full) | None => {}
+            },
+            6..11 if !own.has_socket => own.has_socket = self.come(number),
+            11..13 if own.has_socket => {
+                self.channels.lost(self.now, ConnectionId(number));
+                *own = Known::default();
+            }
+            13..15 if own.is_in && own.has_socket => self.acknowledge(number),
+            15 if dice.u32(..5) == 0 => {
+                self.channels.server_failed(self.now, &five());
+            }
+            16 if dice.u32(..5) == 0 => {
+                let room = "channel_5".parse().expect("a room");
+                self.channels.reset(self.now, &room, None);
+            }
+            _ => {
+                let (seconds, strangers) = (dice.u64(..3), dice.u32(..10) == 0);
+                self.pass(seconds, strangers);
+            }
+        }
+        self.hear(known);
+    }
+}
+
+#[test]
+fn whatever_happens_whoever_waits_is_let_in_and_all_members_know_the_way() {
+    for seed in 0..60 {
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let mesh = MeshSettings {
+            policy: MeshPolicy::Auto,
+            up: 4,
+            down: 2,
+            warm: 3,
+            strategy: if dice.bool() { Strategy::Hard } else { Strategy::Gradual },
+            ..MeshSettings::default()
+        };
+        let settings = Settings { mesh, channels_max: 3, members_max: 12, ..Settings::default() };
+        let mut world = World { channels: Channels::new(settings), now: Instant::now() };
+        let mut known = [Known::default(); 7];
+        for _ in 0..200 {
+            world.does_something(&mut dice, &mut known);
+            world.channels.watch(world.now);
+        }
+        // Everybody answers from now on, and whoever has only asked is let go.
+        for _ in 0..150 {
+            for number in 1..=7 {
+                if known[number as usize - 1].has_socket && world.channels.has(&five(), &user(number)) {
+                    world.acknowledge(number);
+                }
+            }
+            world.hear(&mut known);
+            world.pass(1, false);
+            world.hear(&mut known);
+        }
+        let Some(shown) = world.channels.show(&five()) else { continue };
+        let state = &shown["state"];
+        assert_eq!(
+            (&state["queued"], &state["moving_to"]),
+            (&json!(0), &json!(null)),
+            "seed {seed}: {state}"
+        );
+        for number in 1..=7 {
+            let Some((mode, _)) = world.channels.standing(&five(), &user(number)) else { continue };
+            let expected = Known { is_in: true, has_socket: true, way: Some(mode) };
+            assert_eq!(known[number as usize - 1], expected, "seed {seed}, member {number}: {state}");
+        }
+    }
+}

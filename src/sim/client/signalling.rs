@@ -6,8 +6,8 @@ use crate::core::command::{
     Resume, Source, Wish,
 };
 use crate::core::event::{
-    ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, RefusalCode, Resumed,
-    SlotCounts, SlotInfo, SlotMap, TrackInfo,
+    ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, Refusal, RefusalCode,
+    Resumed, SlotCounts, SlotInfo, SlotMap, TrackInfo,
 };
 use crate::core::grants::Grants;
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
@@ -137,12 +137,9 @@ impl Endpoint {
 
     /// Sends everyone a message.
     pub fn tell_all(&mut self, post: &mut Post) {
-        let data = Command::Data {
-            to: None,
-            topic: "greeting".into(),
-            payload: r#""hello""#.into(),
-            is_lossy: false,
-        };
+        self.words += 1;
+        let payload = format!("\"hello {}\"", self.words).as_str().into();
+        let data = Command::Data { to: None, topic: "greeting".into(), payload, is_lossy: false };
         self.ask(Asked::Other("data"), Signal::Command(data), post);
     }
 
@@ -361,10 +358,19 @@ impl Endpoint {
                 self.answered(now, &sdp, &publications, post);
             }
             Event::Done(request) => self.replied(request.as_ref(), post),
+            // They say something though they know that they may not.
+            Event::Refused(None, refusal) if refusal.code == RefusalCode::NotPermitted => {}
+            Event::Refused(request, refusal) if self.is_silenced(request.as_ref(), &refusal) => {
+                self.replied(request.as_ref(), post);
+            }
             Event::Refused(request, refusal) => {
                 self.replied(request.as_ref(), post);
-                let kept_out =
-                    [RefusalCode::UnknownParticipant, RefusalCode::Banned, RefusalCode::NobodyAnswered];
+                let kept_out = [
+                    RefusalCode::UnknownParticipant,
+                    RefusalCode::Banned,
+                    RefusalCode::NobodyAnswered,
+                    RefusalCode::RoomLocked,
+                ];
                 if refusal.code != RefusalCode::UnknownTrack && !kept_out.contains(&refusal.code) {
                     post.complain(format!("{} was refused something: {refusal:?}", name(self.person)));
                 }
@@ -497,6 +503,13 @@ impl Endpoint {
         if number.and_then(|number: u64| self.asked.remove(&number)).is_none() {
             post.complain(format!("{} got a reply to nothing: {request:?}", name(self.person)));
         }
+    }
+
+    /// Whether what was refused is a message that they may not send.
+    fn is_silenced(&self, request: Option<&RequestId>, refusal: &Refusal) -> bool {
+        let number = request.and_then(|request| request.0.parse().ok());
+        let asked = number.and_then(|number: u64| self.asked.get(&number));
+        refusal.code == RefusalCode::NotPermitted && asked == Some(&Asked::Other("data"))
     }
 
     fn on_joined(&mut self, joined: &Joined) {

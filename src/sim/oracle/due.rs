@@ -282,6 +282,7 @@ impl Oracle {
         self.check_reports(now);
         self.check_told(now);
         self.check_speech(now);
+        self.check_words(now);
         let stays =
             |(session, member): (&u64, &super::Member)| (member.left && !member.gone).then_some(*session);
         if let Some(session) = self.members.iter().find_map(stays) {

@@ -1,11 +1,12 @@
-//! Checks what becomes of what moderators do: whoever is banned is gone and stays out, what may not be published is sent to
-//! nobody, and whoever knocks hears nothing of the room before they are let in.
+//! Checks what becomes of what moderators do: whoever is banned is gone and stays out, what may not be published, or was
+//! stopped, is sent to nobody, nobody comes to a locked room, and whoever knocks hears nothing of the room before they are let in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Oracle;
+use super::{Oracle, Track};
 use crate::core::command::Source;
 use crate::core::event::Event;
+use crate::core::ids::TrackId;
 use crate::sim::client::StreamInfo;
 use crate::sim::network::{Micros, name};
 
@@ -23,6 +24,8 @@ pub(super) struct Moderated {
     forbidden: BTreeMap<Sending, Micros>,
     /// The connections of those who knock or have knocked, and whether they were let in.
     knocking: BTreeMap<u64, bool>,
+    /// Since when the room is locked.
+    locked_since: Option<Micros>,
 }
 
 impl Oracle {
@@ -63,6 +66,18 @@ impl Oracle {
         self.moderated.forbidden.get(&sending).is_some_and(|since| *since < now)
     }
 
+    /// Notes that the room was locked, or unlocked.
+    pub fn locked(&mut self, now: Micros, locked: bool) {
+        self.moderated.locked_since = locked.then(|| self.moderated.locked_since.unwrap_or(now));
+    }
+
+    /// Returns somebody's track of a source, if they publish one.
+    pub fn track_of(&self, session: u64, source: Source) -> Option<TrackId> {
+        let is_meant =
+            |(_, track): &(&TrackId, &Track)| track.owner == session && track.source == source && track.alive;
+        self.tracks.iter().find(is_meant).map(|(id, _)| *id)
+    }
+
     /// Notes that those were let in who knock on these connections; with `None`, all.
     pub fn let_in(&mut self, connection: Option<u64>) {
         for (knocking, is_let_in) in &mut self.moderated.knocking {
@@ -70,8 +85,14 @@ impl Oracle {
         }
     }
 
-    /// Checks what is told on a connection of somebody's.
-    pub fn told_on(&mut self, now: Micros, (connection, person): (u64, usize), event: &Event) {
+    /// Checks what is told on a connection of somebody's. `is_locked`: the room is still the one that was locked.
+    pub fn told_on(
+        &mut self,
+        now: Micros,
+        (connection, person): (u64, usize),
+        event: &Event,
+        is_locked: bool,
+    ) {
         let is_let_in = self.moderated.knocking.get(&connection).copied();
         match event {
             Event::Waiting(_) => {
@@ -84,6 +105,14 @@ impl Oracle {
             }
             Event::Joined(..) if self.moderated.bans.get(&person).is_some_and(|until| now < *until) => {
                 self.complain(now, format!("{} is let in, and is banned", name(person)));
+            }
+            // Whoever has knocked is let in by somebody who may.
+            Event::Joined(..)
+                if is_locked
+                    && is_let_in.is_none()
+                    && self.moderated.locked_since.is_some_and(|since| since < now) =>
+            {
+                self.complain(now, format!("{} comes to a locked room", name(person)));
             }
             _ => {}
         }

@@ -293,11 +293,11 @@ impl World<'_> {
             Deed::Ban(long) => self.ban(index, long),
             Deed::MayPublish(source, may) => self.permit(index, source, may),
             Deed::GuardDoor(waits) => self.guard_door(waits),
-            Deed::Data => self.with(index, |one, _, post| {
-                if one.joined.is_some() {
-                    one.tell_all(post);
-                }
-            }),
+            Deed::Lock(locked) => self.lock(locked),
+            Deed::Stop(source) => self.stop(index, source),
+            Deed::MaySay(may) => self.let_say(index, may),
+            Deed::OpenChannel => self.open_channel(index),
+            Deed::Data => self.tells_all(index),
         }
     }
 

@@ -73,7 +73,8 @@ impl World<'_> {
                     self.digest.update(format!("{connection:?} {event:?}").as_bytes());
                     // The oracle must see it in its place among the datagrams.
                     let index = (connection.0 / 1000) as usize;
-                    self.oracle.told_on(self.now, (connection.0, index), &event);
+                    let is_locked = matches!(event, Event::Joined(..)) && self.is_locked();
+                    self.oracle.told_on(self.now, (connection.0, index), &event, is_locked);
                     if let Event::Waiting(id) = event {
                         self.hears_knocking(connection.0, id);
                     }
@@ -99,8 +100,10 @@ impl World<'_> {
                 }
                 Output::Dtls { session, request } => {
                     self.digest.update(format!("{session:?} {request:?}").as_bytes());
-                    if matches!(request, DtlsRequest::Forget { .. }) {
-                        self.oracle.gone(session.0);
+                    match &request {
+                        DtlsRequest::Forget { .. } => self.oracle.gone(session.0),
+                        DtlsRequest::Channel(request) => self.oracle.on_channel(self.now, session.0, request),
+                        _ => {}
                     }
                     taken.push(Taken::Dtls(session, request));
                 }
