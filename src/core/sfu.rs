@@ -36,6 +36,7 @@ use super::room_options::{RoomChange, RoomOptions};
 use super::settings::Settings;
 use super::stats::{BanSnapshot, Calls, RoomSnapshot, Snapshot};
 use super::timers::{Deadline, DeadlineHeap, Timer};
+use super::topology::Topology;
 use super::totals::Totals;
 use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::stun;
@@ -319,6 +320,12 @@ impl Sfu {
     pub fn room_snapshot(&self, now: Instant, id: &RoomId) -> Option<RoomSnapshot> {
         let key = self.rooms_by_id.get(id)?;
         self.rooms.get(key.0).map(|entry| entry.room.snapshot(now))
+    }
+
+    /// Returns what is decided of where a room's media goes; `None` if it always goes through the server, or there is no room.
+    pub fn topology(&self, id: &RoomId) -> Option<&Topology<ParticipantKey>> {
+        let room = self.rooms_by_id.get(id).and_then(|key| self.rooms.get(key.0));
+        room?.room.topology()
     }
 
     /// Returns whether somebody is in a room whose identity is none of those that `is_known` knows.
