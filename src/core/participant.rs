@@ -251,6 +251,11 @@ impl Participant {
         Mid::from(number.to_string().as_str())
     }
 
+    /// Returns what those who come are told that they send straight.
+    pub fn straight_tracks(&self) -> Vec<MeshTrack> {
+        if mutated!(StraightTracksNotTold) { Vec::new() } else { self.mesh_tracks.clone() }
+    }
+
     /// Whether they can be told anything.
     pub fn is_connected(&self) -> bool {
         self.signalling == Signalling::Connected

@@ -67,7 +67,6 @@ use super::forward::publication::Publication;
 use super::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, RoomId, TrackId, TransportKey};
 use super::input::{Admission, DtlsEvent, Shedding};
 use super::media::rtcp::ReportBlock;
-use super::mutation::mutated;
 use super::outbox::{Outbox, RoomOutput};
 use super::participant::Participant;
 use super::path::Path;
@@ -382,11 +381,7 @@ impl Room {
             reconnecting: !participant.is_connected() || participant.is_unheard,
             media_lost: participant.media_lost,
             tracks: participant.publications.iter().map(|key| self.publications[key.0].info()).collect(),
-            mesh_tracks: if mutated!(StraightTracksNotTold) {
-                Vec::new()
-            } else {
-                participant.mesh_tracks.clone()
-            },
+            mesh_tracks: participant.straight_tracks(),
         }
     }
 

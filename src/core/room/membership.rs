@@ -190,7 +190,7 @@ impl Room {
         publications.map(|publication| (publication.track, publication.kind(), publication.muted)).collect()
     }
 
-    fn joined(&self, now: Instant, key: ParticipantKey) -> Joined {
+    pub(super) fn joined(&self, now: Instant, key: ParticipantKey) -> Joined {
         let participant = &self.participants[key.0];
         let is_told = |other: &&ParticipantKey| **other != key && !self.participants[other.0].grants.hidden;
         let others = self.order.iter().filter(is_told);
@@ -251,20 +251,13 @@ impl Room {
         self.review_crowding(now, key);
         self.show_speakers(now, key);
         let slot_map = self.next_slot_map(key);
-        let mut joined = self.joined(now, key);
-        if mutated!(MoveNotToldOnReturn) {
-            joined.topology = None;
-        }
         let participant = &self.participants[key.0];
+        let subscriptions = participant.subscriptions.iter();
         let resumed = Resumed {
-            joined,
+            joined: self.joined_again(now, key),
             publications: self.publications_of(key),
             slot_map,
-            subscriptions: participant
-                .subscriptions
-                .iter()
-                .map(|(track, subscription)| (track, subscription.paused))
-                .collect(),
+            subscriptions: subscriptions.map(|(track, subscription)| (track, subscription.paused)).collect(),
             unsubscribed: participant.unsubscribed.iter().copied().collect(),
         };
         // The reply holds the newest map already.

@@ -8,11 +8,12 @@ use tracing::{debug, info};
 use super::commands::not_permitted;
 use super::{Owner, Room};
 use crate::core::command::{Lifeline, MeshCommand, Source};
-use crate::core::event::{Event, Refusal, RefusalCode};
+use crate::core::event::{Event, Joined, Refusal, RefusalCode};
 use crate::core::grants::Grants;
 use crate::core::ids::{ParticipantId, ParticipantKey};
 use crate::core::mesh::{MeshSignal, MeshTrack};
 use crate::core::moderation::Target;
+use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::stats::TopologySnapshot;
 use crate::core::topology::{Arrival, ClientMode, MeshPolicy, Mode, News, Topology, View};
@@ -93,6 +94,13 @@ impl Room {
     pub(super) fn topology_for(&self, now: Instant, key: ParticipantKey) -> Option<View> {
         let topology = self.topology.as_ref()?;
         topology.can_mesh(key).then(|| topology.view(now))
+    }
+
+    /// Returns what somebody is told who comes back: where the call is, they may have missed.
+    pub(super) fn joined_again(&self, now: Instant, key: ParticipantKey) -> Joined {
+        let mut joined = self.joined(now, key);
+        joined.topology = joined.topology.filter(|_| !mutated!(MoveNotToldOnReturn));
+        joined
     }
 
     fn arrival(&self, key: ParticipantKey) -> Arrival {
