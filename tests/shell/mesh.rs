@@ -105,7 +105,7 @@ fn members_of_a_voice_channel_mesh_move_to_the_server_and_come_back() {
         tokens.push(change["sfu_token"].as_str().expect("a token").to_owned());
         say(person, "voice:mode-change-ack", &json!({"channel_id": 5, "user_id": user}));
     }
-    let calls = ask(&server, None, "GET", "/admin/v1/calls", &Value::Null).json();
+    let calls = server.request("GET /admin/v1/calls HTTP/1.1\r\nHost: localhost\r\n\r\n").json();
     assert_eq!(calls["lastHour"]["migrations"]["toSfu"], 1, "{calls}");
     assert_eq!(calls["now"]["p2p"]["calls"], 0);
     tokens.dedup();

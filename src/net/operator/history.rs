@@ -1,9 +1,9 @@
-//! What calls were like in the last minutes, hours and days: how they went, how they moved, and what they cost. For the dashboard
-//! ([`docs/metrics.md`](../../../docs/metrics.md#the-dashboard)); it is kept in memory, and begins with the server. Whoever wants
-//! more keeps `/metrics` in Prometheus.
+//! What calls were like in the last minutes, hours and days: how they went, how they moved, and what they cost. The
+//! dashboard shows it (`docs/metrics.md`). It is kept in memory, and begins with the server: whoever wants more keeps
+//! `/metrics` in Prometheus.
 //!
-//! Once a minute, and whenever somebody asks, what has been counted since the time before is added to the present minute, hour and
-//! day, which are those of UTC.
+//! Once a minute, and whenever somebody asks, what has been counted since the time before is added to the present minute,
+//! hour and day, which are those of UTC.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

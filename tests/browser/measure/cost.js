@@ -1,20 +1,26 @@
-// What a call costs the server when it goes straight and when it goes through the server: bytes on its port, of media and of
-// signalling, and processor time, of calls of so many people with sound and of such with pictures. Prints Markdown.
+// What calls cost the server's bandwidth and processor, straight and through it: bytes of media, as the server meters them, and of
+// signalling, as the system counts those of its WebSockets. Prints Markdown, for the table of what a month costs in docs/mesh.md.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeBrowsers } from "../harness/browsers.js";
 import { World } from "../harness/world.js";
 
-const NAMES = ["Anna", "Ben", "Cleo", "Dan"];
+const NAMES = ["Anna", "Ben", "Cleo"];
 const SECONDS = 20;
 const CAMERA = { width: 320, height: 180, fps: 12 };
 
-/** Bytes of the server's TCP connections so far, both ways. */
+/** Bytes of each of the server's TCP connections so far, both ways, by the other end's address. */
 const tcpBytes = (port) => {
-  const text = execFileSync("ss", ["-tinH", `sport = :${port}`], { encoding: "utf8" });
-  return [...text.matchAll(/bytes_(?:sent|received):(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+  const text = execFileSync("ss", ["-tinH", "state", "established", `sport = :${port}`], { encoding: "utf8" });
+  const entries = text.matchAll(/^\S+\s+\S+\s+\S+\s+(\S+).*\n(.*)/gm);
+  const total = (line) => [...line.matchAll(/bytes_(?:sent|received):(\d+)/g)].reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+  return new Map(Array.from(entries, ([, peer, line]) => [peer, total(line)]));
 };
+
+/** Of the connections that are there before and after: those are the WebSockets. */
+const grown = (before, after) =>
+  [...after].reduce((sum, [peer, bytes]) => sum + (before.has(peer) ? bytes - before.get(peer) : 0), 0);
 
 const cpuSeconds = (pid) => {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
@@ -43,7 +49,10 @@ async function measure(size, camera, mode) {
     const before = await look();
     await sleep(SECONDS * 1000);
     const after = await look();
-    const [udp, tcp, cpu, ms] = after.map((value, at) => value - before[at]);
+    const [udp, , cpu, ms] = after.map((value, at) => value - before[at]);
+    const tcp = grown(before[1], after[1]);
+    const modes = (await server.rooms()).map((room) => room.mode).join();
+    if (modes !== mode) throw new Error(`the call has become ${modes}`);
     return { udp: (udp * 1000) / ms, tcp: (tcp * 1000) / ms, cpu: (cpu * 100_000) / ms };
   } finally {
     await world.close();
@@ -54,9 +63,8 @@ const kilobits = (bytes) => ((bytes * 8) / 1000).toFixed(bytes < 1000 ? 2 : 0);
 console.log("| call | media, kbit/s | signalling, kbit/s | GB an hour | processor, % of a core | mesh against server |");
 console.log("|---|--:|--:|--:|--:|--:|");
 for (const [size, camera, what] of [
-  [2, null, "2 people, sound"],
-  [4, null, "4 people, sound"],
-  [2, CAMERA, "2 people, sound and pictures of 320×180"],
+  [3, null, "3 people, sound"],
+  [3, CAMERA, "3 people, sound and pictures of 320×180"],
 ]) {
   const served = await measure(size, camera, "sfu");
   const straight = await measure(size, camera, "p2p");
