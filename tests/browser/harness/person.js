@@ -1,6 +1,6 @@
 // One participant of a story: a page in a browser, with a colour and a tone of its own, and what it
 // sees and hears of the others.
-import { heardIn, RATE } from "./ear.js";
+import { heardIn, RATE, tonesIn } from "./ear.js";
 import { livekitCode, mediasoupCode, openPage } from "./browsers.js";
 import { eventually } from "./eventually.js";
 import { COLOURS } from "./palette.js";
@@ -280,6 +280,11 @@ export class Person {
   async listens() {
     this.#recording = await this.#browser.record();
     await this.#page.evaluate(() => lab.noteChanges());
+  }
+
+  /** The tones that were heard since `listens`, in steps of 5 ms, in hertz. */
+  async heardTones() {
+    return tonesIn((await this.#recording.stop()).samples);
   }
 
   /**

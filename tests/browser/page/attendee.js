@@ -139,6 +139,8 @@
     published.set(source, { track, device });
   };
 
+  lab.publishTrack = (track, options) => room.publish(track, options);
+
   lab.iceState = async () => (await room.getStats()).connection.iceState;
 
   /** How packets travel, as the SDK's statistics say. */
