@@ -288,8 +288,8 @@ export class Person {
   }
 
   /**
-   * What was heard since `listens`: how long nothing was heard at most in one go, and how long something was heard twice, near the
-   * moments in which sound came another way than before, and `elsewhere`. That is this machine's own doing.
+   * What was heard since `listens`: how long nothing was heard at most in one go, and how long something was heard twice, near
+   * the moments in which sound came another way than before, and `elsewhere`. That is this machine's own doing.
    */
   async heard() {
     const { samples, begun } = await this.#recording.stop();
