@@ -142,6 +142,16 @@ const pilotsIn = (samples, windows) => {
   });
 };
 
+/** What of a recording is a tone, in steps of 5 ms: its frequency by the zero crossings, or 0 where nothing is. */
+export function tonesIn(samples) {
+  const size = RATE / 200;
+  return Array.from({ length: Math.floor(samples.length / size) }, (_, step) => {
+    const piece = samples.subarray(step * size, (step + 1) * size);
+    if (!piece.some((sample) => Math.abs(sample) > 0.03)) return 0;
+    return 100 * piece.filter((sample, at) => at > 0 && sample < 0 !== piece[at - 1] < 0).length;
+  });
+}
+
 /**
  * @param {Float32Array} samples of a recording, at RATE
  * @param {{atMs: number, ms: number}[]} [spans] of it that matter; left out: all of it

@@ -67,7 +67,7 @@ export class Moving {
     });
   }
 
-  /** What is heard until the old way has ended. */
+  /** What is heard until the old way has ended, and what is sent until a second after the move. */
   async #move(way, connections, act) {
     const { anna, ben } = this;
     await anna.listens();
@@ -77,14 +77,15 @@ export class Moving {
     const asked = Date.now();
     await this.#all((person) => person.goes(way, { every: 20 }));
     const ended = Date.now();
-    await this.#all((person) => person.hasConnections(connections));
-    // A second of sound has come the new way.
-    await anna.receives(ben, PACKETS);
-    await anna.hears(ben);
-    const seconds = (Date.now() - began) / 1000;
+    // Another second of sound has come the new way.
+    const { [ben.name]: so } = await anna.packets();
+    await anna.receives(ben, so + PACKETS);
     const sent = (await ben.sentBytes()) - before;
+    const bytesPerSecond = (1000 * sent) / (Date.now() - began);
+    await this.#all((person) => person.hasConnections(connections));
+    await anna.hears(ben);
     const heard = await anna.heard();
-    return { ...heard, tookMs: ended - asked, bytesPerSecond: sent / seconds, load: loadavg()[0] };
+    return { ...heard, tookMs: ended - asked, sent, bytesPerSecond, load: loadavg()[0] };
   }
 
   #all(task) {
@@ -103,7 +104,11 @@ export const faultsOf = ({ gapMs, echoMs, elsewhere, changedAt }) => {
 };
 
 /** The same as a line of text. */
-export const told = ({ gapMs, echoMs, elsewhere, gaps, changedAt, tookMs, seconds, load }) =>
-  `missing ${gapMs} ms (elsewhere ${elsewhere.gapMs}), twice ${echoMs} ms (elsewhere ${elsewhere.echoMs}), over after ` +
-  `${tookMs} ms; of ${seconds} s nothing is heard at ${gaps.map(({ atMs, ms }) => `${atMs}+${ms}`).join(", ") || "no time"} ms, ` +
-  `and elements change at ${changedAt.map(Math.round).join(", ")} ms; load ${load.toFixed(1)}`;
+export const told = ({ gapMs, echoMs, elsewhere, gaps, changedAt, tookMs, seconds, load }) => {
+  const silence = gaps.map(({ atMs, ms }) => `${atMs}+${ms}`).join(", ") || "no time";
+  return (
+    `missing ${gapMs} ms (elsewhere ${elsewhere.gapMs}), twice ${echoMs} ms (elsewhere ${elsewhere.echoMs}), over after ` +
+    `${tookMs} ms; of ${seconds} s nothing is heard at ${silence} ms, and elements change at ` +
+    `${changedAt.map(Math.round).join(", ")} ms; load ${load.toFixed(1)}`
+  );
+};

@@ -1,6 +1,6 @@
 // One participant of a story: a page in a browser, with a colour and a tone of its own, and what it
 // sees and hears of the others.
-import { heardIn, RATE } from "./ear.js";
+import { heardIn, RATE, tonesIn } from "./ear.js";
 import { livekitCode, mediasoupCode, openPage } from "./browsers.js";
 import { eventually } from "./eventually.js";
 import { COLOURS } from "./palette.js";
@@ -282,9 +282,14 @@ export class Person {
     await this.#page.evaluate(() => lab.noteChanges());
   }
 
+  /** The tones that were heard since `listens`, in steps of 5 ms, in hertz. */
+  async heardTones() {
+    return tonesIn((await this.#recording.stop()).samples);
+  }
+
   /**
-   * What was heard since `listens`: how long nothing was heard at most in one go, and how long something was heard twice, near the
-   * moments in which sound came another way than before, and `elsewhere`. That is this machine's own doing.
+   * What was heard since `listens`: how long nothing was heard at most in one go, and how long something was heard twice, near
+   * the moments in which sound came another way than before, and `elsewhere`. That is this machine's own doing.
    */
   async heard() {
     const { samples, begun } = await this.#recording.stop();

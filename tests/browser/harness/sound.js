@@ -16,7 +16,10 @@ export async function startSound() {
   const home = mkdtempSync(join(tmpdir(), "strait-sound-"));
   const socket = join(home, "socket");
   const options = ["-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm=yes"];
-  const modules = [`module-null-sink sink_name=null rate=${RATE} channels=1`, `module-native-protocol-unix auth-anonymous=1 socket=${socket}`];
+  const modules = [
+    `module-null-sink sink_name=null rate=${RATE} channels=1`,
+    `module-native-protocol-unix auth-anonymous=1 socket=${socket}`,
+  ];
   const server = spawn(pulseaudioPath(), [...options, ...modules.flatMap((module) => ["--load", module])], {
     env: { ...process.env, HOME: home, XDG_RUNTIME_DIR: home },
     stdio: ["ignore", "ignore", "pipe"],

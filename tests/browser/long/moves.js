@@ -1,5 +1,5 @@
-// What befalls a call while it moves between straight and the server, and what has to survive a move. These take longer than what is
-// run with every change: `npm run test:moves`.
+// What befalls a call while it moves between straight and the server, and what has to survive a move. These take longer than
+// what is run with every change: `npm run test:moves`.
 import assert from "node:assert/strict";
 import { movingBy } from "../harness/moving.js";
 import { allSeeAndHearAll, scenario } from "../harness/scenario.js";

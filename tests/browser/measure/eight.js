@@ -1,6 +1,7 @@
-// Eight people with sound in packets of 60 ms, all in one machine's browsers: seven go straight, the eighth brings the call to the
-// server, and it breaks before it makes, because eight that go both ways at once are more than a small machine can do. Prints how
-// long that is heard, when everybody has heard everybody again, and how much of the sound is made up before and afterwards.
+// Eight people with sound in packets of 60 ms, all in one machine's browsers: seven go straight, the eighth brings the call to
+// the server, and it breaks before it makes, because eight that go both ways at once are more than a small machine can do.
+// Prints how long that is heard, when everybody has heard everybody again, and how much of the sound is made up before and
+// afterwards.
 import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeBrowsers } from "../harness/browsers.js";

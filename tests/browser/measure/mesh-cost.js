@@ -1,6 +1,6 @@
-// What a call that goes straight costs the server, beside what the same call costs that goes through it: processor time, by the kernel's
-// account of each of its threads, and bytes of its port, by a counter of the kernel's packet filter (needs root). And what either
-// costs the browsers of those who are in it. Prints Markdown; fails if the straight call costs the server a hundredth or more.
+// What a call that goes straight costs the server, beside what the same call costs that goes through it: processor time, by the
+// kernel's account of each of its threads, and bytes of its port, by a counter of the kernel's packet filter (needs root). And
+// what either costs the browsers of those who are in it. Prints Markdown; fails if the straight call costs the server a hundredth or more.
 //
 //   node measure/mesh-cost.js [people] [seconds]
 import { execFileSync } from "node:child_process";
@@ -14,7 +14,7 @@ import { allSeeAndHearAll, World } from "../harness/world.js";
 const [people = "4", seconds = "30"] = process.argv.slice(2);
 const NAMES = ["Anna", "Ben", "Cleo", "Dan", "Eva", "Finn"].slice(0, Number(people));
 /** With as many bits as a camera: a synthetic picture alone takes next to none. */
-const CAMERA = { width: 320, height: 180, fps: 12, grain: 0.3 };
+const CAMERA = { width: 320, height: 180, fps: 12, grain: 0.5 };
 /** What browsers find out about each other at first is over. */
 const SETTLES_MS = 5_000;
 /** The part of the call through the server that a straight one may cost it. */
@@ -101,7 +101,7 @@ for (const call of CALLS) costs.push(await costOf(call));
 
 console.log(`${NAMES.length} people, each with sound and a picture of ${CAMERA.width}×${CAMERA.height}; ${seconds} s each.
 
-| the call goes | server: processor, ms/s | of the call through it | server: kbit/s | of the call through it | each page: processor | memory, MiB | load |
+| the call goes | server: processor, ms/s | of that through it | kbit/s | of that through it | a page: processor | MiB | load |
 |---|--:|--:|--:|--:|--:|--:|--:|`);
 const [, mesh, , through] = costs;
 const part = (one, whole) => `${((100 * one) / whole).toFixed(2)} %`;

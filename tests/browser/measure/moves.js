@@ -41,16 +41,16 @@ for (const strategy of strategies.split(",")) {
   for (const [way, name] of [["up", "to the server"], ["back", "back"]]) {
     const of = (field) => moves[way].map((move) => move[field]);
     const spread = (values) => `${Math.round(median(values))} | ${Math.round(Math.max(...values))}`;
-    const kilobits = Math.round((median(of("bytesPerSecond")) * 8) / 1000);
+    const sent = `${Math.round(median(of("sent")) / 1000)} | ${Math.round((median(of("bytesPerSecond")) * 8) / 1000)}`;
     const echo = Math.max(...of("echoMs"));
     const load = `${Math.min(...of("load")).toFixed(0)}–${Math.max(...of("load")).toFixed(0)}`;
-    rows.push(`| ${strategy} | ${name} | ${spread(of("gapMs"))} | ${echo} | ${spread(of("tookMs"))} | ${kilobits} | ${load} |`);
+    rows.push(`| ${strategy} | ${name} | ${spread(of("gapMs"))} | ${echo} | ${spread(of("tookMs"))} | ${sent} | ${load} |`);
   }
 }
 
 console.log(`
-| strategy | move | missing, ms: median | most | twice, ms: most | over after, ms: median | most | one sends, kbit/s | load |
-|---|---|--:|--:|--:|--:|--:|--:|--:|
+| strategy | move | missing, ms: median | most | twice, ms: most | over after, ms: median | most | one sends, kB | kbit/s | load |
+|---|---|--:|--:|--:|--:|--:|--:|--:|--:|
 ${rows.join("\n")}`);
 await closeShared();
 await closeBrowsers();

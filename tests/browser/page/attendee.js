@@ -120,8 +120,8 @@
 
   const rsa = { name: "RSASSA-PKCS1-v1_5", publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" };
 
-  lab.join = async ({ name, room: id, camera, microphone, rsaBits, options, packetMs = null, isUnreachable: isHidden = false }) => {
-    isUnreachable = isHidden;
+  lab.join = async ({ name, room: id, camera, microphone, rsaBits, options, packetMs = null, ...behaviour }) => {
+    isUnreachable = behaviour.isUnreachable ?? false;
     ptime = packetMs;
     const { Room } = await import("/sdk/strait.js");
     if (rsaBits) certificates = [await RTCPeerConnection.generateCertificate({ ...rsa, modulusLength: rsaBits })];
@@ -138,6 +138,8 @@
     const track = await room.publish(device.track, { source, ...options });
     published.set(source, { track, device });
   };
+
+  lab.publishTrack = (track, options) => room.publish(track, options);
 
   lab.iceState = async () => (await room.getStats()).connection.iceState;
 
@@ -292,7 +294,9 @@
   lab.packets = async () => {
     const packets = {};
     for (const { name } of room.participants.values())
-      packets[name] = trackOf(`${name}/microphone`)?.receiver ? (await lab.reception(`${name}/microphone`)).packetsReceived ?? 0 : 0;
+      packets[name] = trackOf(`${name}/microphone`)?.receiver
+        ? ((await lab.reception(`${name}/microphone`)).packetsReceived ?? 0)
+        : 0;
     return packets;
   };
 
