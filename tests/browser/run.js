@@ -6,6 +6,9 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { endWithUs } from "./harness/children.js";
 
+// A signal that ends us ends the lanes, too.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
 /** Runs a lane to its end. Returns whether everything in it has passed. */
 async function passes(lane) {
   const words = ["--test", "--test-concurrency=1", "--test-reporter=spec", ...process.argv.slice(2), "all.js"];
