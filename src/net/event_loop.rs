@@ -55,16 +55,20 @@ use crate::signal::native::{self, Close, refusals};
 /// Readiness events taken from the kernel at a time.
 const EVENTS_PER_PASS: usize = 1024;
 
-/// After this time a pass reads no further batch of datagrams and no further connection. One datagram can make hundreds
-/// of packets, so without a limit a crowd that comes or goes would keep media waiting.
+/// After this time a pass reads no further batch of datagrams. One datagram can make hundreds of packets, so without a limit
+/// a crowd that comes or goes would keep media waiting.
 const READING_PER_PASS: Duration = Duration::from_millis(2);
+
+/// After this time a pass reads no further connection: media waits for as long. Another pass costs a hundredth
+/// of it.
+const HEARING_PER_PASS: Duration = Duration::from_micros(500);
 
 /// After this time a pass ends no further connection whose time is up: thousands that were opened together must not keep
 /// media waiting when they end together.
 const ENDING_PER_PASS: Duration = Duration::from_millis(1);
 
 /// Connections that were heard for longer than this may have kept packets waiting.
-const LONG_HEARING: Duration = Duration::from_micros(500);
+const LONG_HEARING: Duration = Duration::from_micros(250);
 
 /// Requests or messages of one connection handled in one pass. Of datagrams on a connection it is as many helpings.
 const MESSAGES_PER_PASS: usize = 32;
@@ -293,7 +297,7 @@ impl EventLoop {
             return Duration::ZERO;
         }
         let began = clock::now();
-        let until = began + self.shedding.signalling_budget(READING_PER_PASS);
+        let until = began + self.shedding.signalling_budget(HEARING_PER_PASS);
         let mut ended = began;
         for _ in 0..self.front.connections.ready_len() {
             let Some(place) = self.front.connections.next_ready() else { break };

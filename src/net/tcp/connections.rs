@@ -25,8 +25,8 @@ use crate::net::network::Network;
 use crate::net::shell_config::ShellConfig;
 use crate::net::token;
 
-/// How many connections are accepted in one pass.
-const ACCEPTS_PER_PASS: usize = 64;
+/// How many connections are accepted in one pass: a third of a millisecond of work, for which media waits.
+const ACCEPTS_PER_PASS: usize = 16;
 
 /// How long to leave the listener alone after it failed, most likely because there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
