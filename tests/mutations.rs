@@ -81,10 +81,10 @@ const KNOWN: &[(&str, u64)] = &[
     ("silence-not-told", 0),
     ("speaker-not-shown", 57),
     ("pin-ignored", 22),
-    ("lock-ignored", 0),
-    ("stop-ignored", 0),
-    ("data-permission-ignored", 0),
-    ("data-recipient-forgotten", 0),
+    ("lock-ignored", 16),
+    ("stop-ignored", 4),
+    ("data-permission-ignored", 265),
+    ("data-recipient-forgotten", 49),
 ];
 
 /// Which world of moves shows which bug. They were found with `strait sim --moves --mutation NAME`.

@@ -4,7 +4,7 @@
 //!
 //! For a while people come and go across the thresholds, at every step of a move: they lose their connections, crash, answer
 //! late or never, forget to say that they have moved, lose their way to the server, find no path to each other; an operator
-//! interferes. Then all is calm. At every moment the [oracle] looks at what is decided; in the end it asks who hears whom.
+//! interferes. Then all is calm. At every moment the oracle looks at what is decided; in the end it asks who hears whom.
 
 mod client;
 mod deed;

@@ -95,7 +95,7 @@ impl Room {
         let Some(channels) = &mut participant.channels else { return };
         let Some(channel) = channels.get(on, id) else { return };
         let (is_reliable, is_framed, label) = (channel.is_reliable, channel.is_framed, channel.label.clone());
-        if !participant.grants.send_data {
+        if !participant.grants.send_data && !mutated!(DataPermissionIgnored) {
             let refusal = super::commands::not_permitted("send messages to others");
             return self.refuse_message(now, from, refusal, outbox);
         }

@@ -7,7 +7,7 @@ use super::plan::MovesPlan;
 use super::world::World;
 use crate::core::ids::{ParticipantId, ParticipantKey};
 use crate::core::stats::RoomSnapshot;
-use crate::core::topology::{ClientMode, MeshPolicy, MeshSettings, Mode, Reason, Strategy, Topology, View};
+use crate::core::topology::{ClientMode, MeshSettings, Mode, Reason, Strategy, Topology, View};
 use crate::sim::network::{Micros, SECOND, name, seconds};
 
 /// How much later than it should something may happen, µs: deadlines can wait for others.
@@ -19,7 +19,7 @@ const SETTLED: Micros = 8 * SECOND;
 /// After a move that was given up, so long passes until all are back, µs.
 const GOES_BACK: Micros = 3 * SECOND;
 
-/// What is known of a move, to judge the next one.
+/// What is known of the last move, to judge the next one.
 #[derive(Debug, Clone, Copy)]
 struct Last {
     view: View,
@@ -39,7 +39,6 @@ pub(super) struct Oracle {
     pub(super) heard: u32,
     last: Option<Last>,
     forced: Option<Mode>,
-    policy: Option<MeshPolicy>,
     /// Whom people have heard, where nothing goes wrong.
     hearing: BTreeMap<usize, BTreeSet<ParticipantId>>,
     /// Until when some go back from a move that was given up.
@@ -68,8 +67,8 @@ impl Oracle {
         (self.forced, self.is_decided) = (forced, true);
     }
 
-    pub(super) fn note_policy(&mut self, policy: MeshPolicy) {
-        (self.policy, self.is_decided) = (Some(policy), true);
+    pub(super) fn note_policy(&mut self) {
+        self.is_decided = true;
     }
 
     fn watch(&mut self, plan: &MovesPlan, now: Micros, topology: &Topology<ParticipantKey>, view: View) {
@@ -135,9 +134,6 @@ impl World<'_> {
         let Some(topology) = topology.filter(|topology| topology.keys().next().is_some()) else {
             // A call that nobody is in any more is forgotten.
             (self.oracle.last, self.oracle.forced) = (None, None);
-            if topology.is_none() {
-                self.oracle.policy = None;
-            }
             return;
         };
         let view = topology.view(self.instant());

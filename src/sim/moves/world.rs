@@ -278,7 +278,7 @@ impl<'a> World<'a> {
     fn set(&mut self, policy: MeshPolicy) {
         let change = RoomChange { mesh: Some(policy), ..RoomChange::default() };
         if self.operate(Moderation::Configure(change)) {
-            self.oracle.note_policy(policy);
+            self.oracle.note_policy();
         }
     }
 
