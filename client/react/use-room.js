@@ -123,7 +123,8 @@ function storeOf(room) {
   return makeStore(look, isAlike, (onNews) => {
     if (!room) return () => {};
     const stopState = room.on('state', ({ detail }) => {
-      error = detail.error;
+      // While it tries to come back, nothing has ended.
+      error = detail.state === 'disconnected' ? detail.error : null;
     });
     const stop = listenTo(room, NEWS, onNews);
     return () => {
