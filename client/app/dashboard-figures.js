@@ -1,11 +1,22 @@
 // What the dashboard says of what the server has counted: rates, alerts, units.
 
 /**
+ * @typedef {object} Moves
+ * @property {number} started
+ * @property {number} toP2p
+ * @property {number} toSfu
+ * @property {number} succeeded
+ * @property {number} failed
+ * @property {number} slow
+ * @property {number} seconds how long those took together that have succeeded
+ */
+
+/**
  * @typedef {object} Period what was counted in some time: see `/admin/v1/calls`
  * @property {number} start seconds since 1970
  * @property {number} seconds how much of it was seen
  * @property {{p2p: number, sfu: number}} callSeconds
- * @property {{started: number, toP2p: number, toSfu: number, succeeded: number, failed: number, slow: number, seconds: number}} migrations
+ * @property {Moves} migrations
  * @property {number} dropouts
  * @property {number} cpuSeconds
  * @property {number} receivedBytes

@@ -5,6 +5,8 @@ import { t } from './words.js';
 
 const SHOWN_FOR = 5000;
 const SHOWN_AT_ONCE = 3;
+/** Pixels between them. */
+const GAP = 8;
 
 /**
  * @param {string} text
@@ -15,7 +17,23 @@ export function notify(text, milliseconds = SHOWN_FOR) {
   const notice = make('div', { class: 'notice' }, text);
   area.append(notice);
   while (area.childElementCount > SHOWN_AT_ONCE) area.firstElementChild?.remove();
-  setTimeout(() => notice.remove(), milliseconds);
+  stack();
+  setTimeout(() => {
+    notice.remove();
+    stack();
+  }, milliseconds);
+}
+
+window.addEventListener('resize', stack);
+
+/** Puts the newest at the bottom and the others above it, without a new layout, so that nothing jumps. */
+function stack() {
+  let height = 0;
+  for (const notice of [...byId('notices').children].reverse()) {
+    if (!(notice instanceof HTMLElement)) continue;
+    notice.style.transform = `translateY(${-height}px)`;
+    height += notice.offsetHeight + GAP;
+  }
 }
 
 /** @param {{message: string, action: string}} error */

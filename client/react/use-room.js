@@ -8,7 +8,8 @@ import { isAlike, listenTo, makeStore } from './store.js';
 
 /**
  * @typedef {object} RoomWishes
- * @property {boolean} [connect] whether to be in the room now; `true` unless told otherwise. Off leaves it, and on again joins anew
+ * @property {boolean} [connect] whether to be in the room now; `true` unless told otherwise. Off leaves it, and on again
+ *   joins anew
  * @property {(room: Room) => unknown} [prepare] called with the new room before it is joined: what is published here, as by
  *   `setMicrophone(true)`, is there from the beginning. If it fails, so does the join
  */
@@ -123,7 +124,8 @@ function storeOf(room) {
   return makeStore(look, isAlike, (onNews) => {
     if (!room) return () => {};
     const stopState = room.on('state', ({ detail }) => {
-      error = detail.error;
+      // While it tries to come back, nothing has ended.
+      error = detail.state === 'disconnected' ? detail.error : null;
     });
     const stop = listenTo(room, NEWS, onNews);
     return () => {

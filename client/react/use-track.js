@@ -8,8 +8,8 @@ import { isAlike, makeStore } from './store.js';
 
 /**
  * @typedef {object} UseTrackOptions
- * @property {boolean} [follow] whether somebody else's picture is sent in the size of the element that shows it; `true` unless told
- *   otherwise
+ * @property {boolean} [follow] whether somebody else's picture is sent in the size of the element that shows it; `true`
+ *   unless told otherwise
  */
 
 /**

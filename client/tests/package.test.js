@@ -1,4 +1,5 @@
-// What `npm pack` makes: it has all that the SDK needs and no tests, and an application in TypeScript is checked against its types.
+// What `npm pack` makes: it has all that the SDK needs and no tests, and an application in TypeScript is checked against its
+// types.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

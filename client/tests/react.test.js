@@ -151,6 +151,15 @@ test('whoever is not let in is told why', async () => {
   assert.equal(shown.error.code, 'room-full');
 });
 
+test('a connection that breaks is told by the state, and the people stay', async () => {
+  await show();
+  await join({ participants: [ben()] });
+  await happens(() => fake.socket().break());
+  assert.equal(shown.state, 'reconnecting');
+  assert.equal(shown.error, null);
+  assert.equal(shown.participants.length, 2);
+});
+
 test('a preparation that fails is told, and nothing is joined', async () => {
   await show({ prepare: () => Promise.reject(new Error('no microphone')) });
   assert.equal(shown.state, 'disconnected');

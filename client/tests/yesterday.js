@@ -1,5 +1,5 @@
-// Which syntax and which interfaces of the browser some code needs that older browsers lack. Syntax is esbuild's knowledge, interfaces
-// are those of MDN's browser-compat-data, and TypeScript says whose member `x.at` is.
+// Which syntax and which interfaces of the browser some code needs that older browsers lack. Syntax is esbuild's knowledge,
+// interfaces are that of MDN's browser-compat-data, and TypeScript says whose member `x.at` is.
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,5 +1,5 @@
-// What calls cost the server's bandwidth and processor, straight and through it: bytes of media, as the server meters them, and of
-// signalling, as the system counts those of its WebSockets. Prints Markdown, for the table of what a month costs in docs/mesh.md.
+// What calls cost the server's bandwidth and processor, straight and through it: bytes of media, as the server meters them, and
+// of signalling, as the system counts those of its WebSockets. Prints Markdown, for what a month costs in docs/mesh.md.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,5 +1,5 @@
-// Runs in the page of an app on our hooks for React, before its own code: looks at what it puts on the screen, and listens to what
-// it plays, in elements that are in no document.
+// Runs in the page of an app on our hooks for React, before its own code: looks at what it puts on the screen, and listens to
+// what it plays, in elements that are in no document.
 {
   const lab = (globalThis.lab ??= {});
   const played = [];

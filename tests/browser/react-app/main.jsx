@@ -1,5 +1,5 @@
-// The whole of an app in React on Strait's SDK and its hooks: who is in the room, with picture and name; mute, push to talk, leave.
-// Its address says where the server is, which room, and who one is: ?url=wss://call.example.org/ws&room=standup&name=Anna
+// The whole of an app in React on Strait's SDK and its hooks: who is in the room, with picture and name; mute, push to talk,
+// leave. Its address says where the server is, which room, and who one is: ?url=wss://call.example.org/ws&room=standup&name=Anna
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { VoiceGate } from "strait-client";
