@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
-use super::data_tracks::OwnDataTracks;
 use super::join::JoinAsked;
 use super::messages::{
     ConnectionQualityInfo, JoinResponse, ParticipantInfo, Pong, SessionDescription, SignalRequest,
     SignalResponse, SubscriptionResponse, TrackPublishedResponse, numbers,
 };
+use super::own_data_tracks::OwnDataTracks;
 use super::parted::{Left, Parted};
 use super::people::{People, disconnect_reason, participant_info, permission};
 use super::reaction::{
