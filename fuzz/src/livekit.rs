@@ -129,12 +129,10 @@ impl Core {
                 self.data_tracks.remove(&handle);
                 vec![Event::Done(request)]
             }
-            Command::DataTracks(DataTrackCommand::Subscribe(track)) => {
-                vec![Event::DataTrackHandle(track, 1)]
-            }
+            Command::DataTracks(DataTrackCommand::Subscribe(track)) => vec![Event::DataTrackHandle(track, 1)],
             Command::ReadChannels => {
-                let (name, details) = ("points".to_owned(), vec![0xff; 3]);
-                let theirs = DataTrack { track: TrackId(2000), handle: 1, name, details };
+                let details = vec![0xff; 3];
+                let theirs = DataTrack { track: TrackId(2000), handle: 1, name: "points".into(), details };
                 vec![Event::DataTracks(ParticipantId(2), vec![theirs])]
             }
             Command::Unsubscribe(track) => {

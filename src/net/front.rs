@@ -46,7 +46,7 @@ use super::twirp;
 use super::whip_sessions::{Answered, WhipSessions};
 use crate::access::{AuthMode, Denied, Pass, SIGNATURE_FIELD, Signatures, Signed};
 use crate::core::Sfu;
-use crate::core::event::{ClosingReason, Event, Refusal};
+use crate::core::event::{Event, Refusal};
 use crate::core::grants::Grants;
 use crate::core::ids::{ConnectionId, ParticipantId, RequestId, RoomId};
 use crate::core::profile::Profile;
@@ -687,15 +687,7 @@ impl Front {
         if let Client::LiveKit(front_end) = &mut socket.client {
             let room = entered_room(event).and_then(|room| reach.ledger.room(room));
             let room_sid = room.map(|room| room.sid.as_str()).unwrap_or_default();
-            match event {
-                Event::Closing(ClosingReason::Replaced) => {
-                    if let Some(left) = front_end.part() {
-                        self.parted.keep(now, left);
-                    }
-                }
-                Event::Resumed(_, resumed) => front_end.come_back(resumed, &mut self.parted),
-                _ => {}
-            }
+            front_end.change_hands(now, event, &mut self.parted);
             let reaction = front_end.event(event, LiveKitFacts { ice_servers: &ice_servers, room_sid });
             return self.deliver_to_livekit(now, (id, place), reaction);
         }

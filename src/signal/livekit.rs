@@ -13,6 +13,7 @@ mod front_end;
 mod join;
 mod messages;
 mod news;
+mod own_data_tracks;
 mod packets;
 mod parted;
 mod people;

@@ -142,6 +142,13 @@ fn who_comes_back_by_their_identity_is_the_same_and_nobody_elses_identity_will_d
         world.input(Recorded::Resume(ConnectionId(connection), None, resume));
         world.settle();
     };
+    // Of both versions of that protocol.
+    world.layout = Layout::Split;
+    world.profile = Profile { identity: Some("cleo".into()), ..Profile::default() };
+    let cleo = world.join("standup", "Cleo");
+    world.break_signalling(cleo);
+    resume(&mut world, cleo, "cleo", 4999);
+    assert!(world.clients[cleo].events.iter().any(|event| matches!(event, Event::Resumed(..))));
     world.break_signalling(1);
     resume(&mut world, 1, "anna", 5000);
     assert_eq!(world.clients[1].refusals(), [RefusalCode::BadSecret]);

@@ -51,7 +51,10 @@ fn steering_tape() -> Vec<u8> {
 /// A field of Protocol Buffers that holds bytes, with a length of at most two bytes.
 fn field(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = [(content.len() & 0x7f) as u8 | 0x80, (content.len() >> 7) as u8];
-    [&[tag << 3 | 2][..], &length, content].concat()
+    let key = u16::from(tag) << 3 | 2;
+    // A key of more than seven bits has two bytes.
+    let key = if key < 0x80 { vec![key as u8] } else { vec![key as u8 | 0x80, (key >> 7) as u8] };
+    [&key[..], &length, content].concat()
 }
 
 /// What an app on mediasoup says, by a message of each kind: on a WebSocket for calls, and on one for news.

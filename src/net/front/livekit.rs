@@ -198,9 +198,11 @@ impl Front {
 
     /// Notes that the client of a WebSocket is gone. Returns what the core must hear, if it knows it.
     pub(super) fn lose_client(&mut self, now: Instant, place: usize) -> Option<Demand> {
-        let client = &mut self.connections.at(place)?.web_socket()?.client;
-        let demand = client.lost()?;
-        if let Client::LiveKit(front_end) = client
+        let socket = self.connections.at(place)?.web_socket()?;
+        let demand = socket.client.lost()?;
+        // Whoever nobody vouches for cannot come back.
+        if socket.pass.is_some()
+            && let Client::LiveKit(front_end) = &mut socket.client
             && let Some(left) = front_end.part()
         {
             self.parted.keep(now, left);

@@ -1,7 +1,6 @@
 //! Data tracks of a LiveKit client: what it publishes of them, what it is told of those of others, and by what numbers packets
 //! name those that it receives. The packets themselves do not come here: the core passes them on.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use prost::Message as _;
@@ -14,44 +13,11 @@ use super::messages::{
 };
 use super::reaction::{LiveKitReaction, command, request_id, say, update};
 use crate::core::command::Command;
-use crate::core::data_tracks::{DataTrack, DataTrackCommand, NAME_BYTES_MAX, PUBLISHED_MAX};
+use crate::core::data_tracks::{DataTrack, DataTrackCommand};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::TrackId;
 use crate::core::msid::{participant_sid, track_of_sid, track_sid};
 use crate::limits::{PREFERENCES_PER_MESSAGE, RECIPIENTS_PER_MESSAGE};
-
-/// The data tracks that the client publishes, by its numbers of them.
-#[derive(Debug, Default)]
-pub struct OwnDataTracks {
-    /// Those that the core has not confirmed yet.
-    asked: BTreeMap<u16, PublishDataTrackRequest>,
-    published: BTreeMap<u16, DataTrackInfo>,
-}
-
-impl OwnDataTracks {
-    /// Returns what is told of those that are published.
-    pub fn infos(&self) -> Vec<DataTrackInfo> {
-        self.published.values().cloned().collect()
-    }
-
-    /// Returns the number by which packets will name a track, or why it cannot be published.
-    fn check(&self, request: &PublishDataTrackRequest) -> Result<u16, i32> {
-        let handle = u16::try_from(request.pub_handle).ok().filter(|handle| *handle != 0);
-        let handle = handle.ok_or(numbers::INVALID_HANDLE)?;
-        if !(1..=NAME_BYTES_MAX).contains(&request.name.len()) {
-            return Err(numbers::INVALID_NAME);
-        }
-        if self.asked.contains_key(&handle) || self.published.contains_key(&handle) {
-            return Err(numbers::DUPLICATE_HANDLE);
-        }
-        let names = self.asked.values().map(|other| &other.name);
-        if names.chain(self.published.values().map(|other| &other.name)).any(|name| *name == request.name) {
-            return Err(numbers::DUPLICATE_NAME);
-        }
-        let count = self.asked.len() + self.published.len();
-        if count < PUBLISHED_MAX { Ok(handle) } else { Err(numbers::LIMIT_EXCEEDED) }
-    }
-}
 
 impl LiveKitFrontEnd {
     pub(super) fn publish_data_track(

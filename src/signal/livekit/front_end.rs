@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
-use super::data_tracks::OwnDataTracks;
 use super::join::JoinAsked;
 use super::messages::{
     ConnectionQualityInfo, JoinResponse, ParticipantInfo, Pong, SessionDescription, SignalRequest,
     SignalResponse, SubscriptionResponse, TrackPublishedResponse, numbers,
 };
+use super::own_data_tracks::OwnDataTracks;
 use super::parted::{Left, Parted};
 use super::people::{People, disconnect_reason, participant_info, permission};
 use super::reaction::{
@@ -584,10 +584,20 @@ impl LiveKitFrontEnd {
         Some(Left { who, within, subscriber: self.subscriber.take()? })
     }
 
-    /// Gives the client back what it has left behind when its connection broke. Told before the core's reply to its resuming.
-    pub fn come_back(&mut self, resumed: &Resumed, parted: &mut Parted) {
-        if self.is_split {
-            self.subscriber = parted.take(&(resumed.joined.room.clone(), resumed.joined.participant));
+    /// Keeps what the client leaves behind if another connection takes its place, or gives that connection what was kept. Called
+    /// with each of the core's events, before that is [taken](Self::event).
+    pub fn change_hands(&mut self, now: Instant, event: &Event, parted: &mut Parted) {
+        match event {
+            Event::Closing(ClosingReason::Replaced) => {
+                if let Some(left) = self.part() {
+                    parted.keep(now, left);
+                }
+            }
+            Event::Resumed(_, resumed) if self.is_split => {
+                let who = (resumed.joined.room.clone(), resumed.joined.participant);
+                self.subscriber = parted.take(&who);
+            }
+            _ => {}
         }
     }
 

@@ -9,7 +9,7 @@ use super::subscriber::Subscriber;
 use crate::core::ids::{ParticipantId, RoomId};
 
 /// Of how many it is kept. More join anew when they come back.
-const PARTED_MAX: usize = 4096;
+const PARTED_MAX: usize = 1024;
 
 /// Who has lost their connection: the room and the participant.
 type Who = (RoomId, ParticipantId);

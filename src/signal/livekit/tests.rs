@@ -511,7 +511,6 @@ fn data_tracks_are_published_told_of_and_received_by_their_numbers() {
     let told = anna.told(&Event::DataTrackPublished(Some(RequestId("d7".into())), TrackId(40)));
     let info = told[0].publish_data_track_response.clone().and_then(|one| one.info).expect("it is published");
     assert_eq!((info.sid, info.name.as_str(), info.encryption), (data_sid(40), "points", 1));
-
     // Ben's are told with him, also when something else of him changes.
     let details = DataTrackInfo { encryption: 1, ..Default::default() }.encode_to_vec();
     let theirs = DataTrack { track: TrackId(50), handle: 3, name: "pose".into(), details };
@@ -542,7 +541,6 @@ fn data_tracks_are_published_told_of_and_received_by_their_numbers() {
     );
     let gone = anna.told(&Event::DataTracks(BEN, Vec::new()));
     assert!(updated(&gone)[0].data_tracks.is_empty());
-
     let unpublish = UnpublishDataTrackRequest { pub_handle: 7 };
     let request = SignalRequest { unpublish_data_track_request: Some(unpublish), ..Default::default() };
     let reaction = anna.says(&request);
@@ -577,8 +575,9 @@ fn an_older_client_gets_back_what_it_received_or_begins_anew() {
     let comes_back = |parted: &mut Parted| {
         let mut anna = LiveKitFrontEnd::new(LIMITS, now, split(Some(Some(ANNA))));
         assert!(matches!(anna.resume(room.clone(), "anna".into()), Some(Demand::Resume { .. })));
-        anna.come_back(&resumed, parted);
-        let welcome = anna.event(&Event::Resumed(None, Box::new(resumed.clone())), FACTS);
+        let event = Event::Resumed(None, Box::new(resumed.clone()));
+        anna.change_hands(now, &event, parted);
+        let welcome = anna.event(&event, FACTS);
         (anna, welcome)
     };
     let (mut anna, welcome) = comes_back(&mut parted);

@@ -4,7 +4,7 @@ import { eventually } from "../harness/eventually.js";
 import { token } from "../harness/livekit-token.js";
 import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
 
-scenario("in a room of five dialects each sees and hears the four others, with their names, mutes and messages", async (world) => {
+scenario("in a room of five dialects each sees and hears the four others, and knows names, mutes and messages", async (world) => {
   const { origin } = world.server;
   const [anna, ben, cleo, dan, eva] = await Promise.all([
     world.enters("Anna"),
