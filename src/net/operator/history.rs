@@ -305,8 +305,7 @@ mod tests {
 
     #[test]
     fn moves_are_slow_beyond_five_seconds() {
-        let mut moves = Migrations::default();
-        moves.started = [3, 1];
+        let mut moves = Migrations { started: [3, 1], ..Migrations::default() };
         for millis in [400, 5000, 5001, 60_000] {
             moves.note_end(Mode::Sfu, Outcome::Succeeded, Reason::Size, Duration::from_millis(millis));
         }
