@@ -71,6 +71,8 @@ export class Moving {
   async #move(way, connections, act) {
     const { anna, ben } = this;
     await anna.listens();
+    // What this machine does when nothing moves.
+    await this.#annaHearsMore(2 * PACKETS);
     const before = await ben.sentBytes();
     const began = Date.now();
     await act();
@@ -78,14 +80,18 @@ export class Moving {
     await this.#all((person) => person.goes(way, { every: 20 }));
     const ended = Date.now();
     // Another second of sound has come the new way.
-    const { [ben.name]: so } = await anna.packets();
-    await anna.receives(ben, so + PACKETS);
+    await this.#annaHearsMore(PACKETS);
     const sent = (await ben.sentBytes()) - before;
     const bytesPerSecond = (1000 * sent) / (Date.now() - began);
     await this.#all((person) => person.hasConnections(connections));
     await anna.hears(ben);
     const heard = await anna.heard();
     return { ...heard, tookMs: ended - asked, sent, bytesPerSecond, load: loadavg()[0] };
+  }
+
+  async #annaHearsMore(packets) {
+    const { [this.ben.name]: so } = await this.anna.packets();
+    await this.anna.receives(this.ben, so + packets);
   }
 
   #all(task) {

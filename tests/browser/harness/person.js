@@ -10,8 +10,8 @@ import { concealment, firstColours, hearsSilence, hearsTone, seesColour, seesNot
 const QUIET_PAGE = "/sdk/strait.js";
 /** Black and white lines of two pixels differ by 255 as they are drawn, and not at all in a picture of a quarter the size. */
 const SHARP = 150;
-/** What is missing this long before or behind a change of ways is put down to it. */
-const NEAR_MS = 700;
+/** What is missing this long before or behind a change of ways is put down to it; what is played comes out a little later. */
+const NEAR_MS = { before: 200, behind: 500 };
 
 export class Person {
   #page;
@@ -295,7 +295,7 @@ export class Person {
     const { samples, begun } = await this.#recording.stop();
     const changes = await this.#page.evaluate(() => lab.changes());
     const changedAt = changes.map((at) => at - begun);
-    const spans = changedAt.map((at) => ({ atMs: at - NEAR_MS, ms: 2 * NEAR_MS }));
+    const spans = changedAt.map((at) => ({ atMs: at - NEAR_MS.before, ms: NEAR_MS.before + NEAR_MS.behind }));
     return { ...heardIn(samples, spans), seconds: Math.round(samples.length / RATE), changedAt };
   }
 

@@ -14,7 +14,7 @@ import { allSeeAndHearAll, World } from "../harness/world.js";
 const [people = "4", seconds = "30"] = process.argv.slice(2);
 const NAMES = ["Anna", "Ben", "Cleo", "Dan", "Eva", "Finn"].slice(0, Number(people));
 /** With as many bits as a camera: a synthetic picture alone takes next to none. */
-const CAMERA = { width: 320, height: 180, fps: 12, grain: 0.5 };
+const CAMERA = { width: 320, height: 180, fps: 12, grain: 0.3 };
 /** What browsers find out about each other at first is over. */
 const SETTLES_MS = 5_000;
 /** The part of the call through the server that a straight one may cost it. */
