@@ -74,7 +74,7 @@ const report = (what, { gaps, shift }) => {
 
 for (const hasPictures of [false, true]) {
   // All of them come from one address.
-  const world = await World.open({ config: { signalling: { max_connections_per_address: 64 } } });
+  const world = await World.open({ config: { signalling: { max_connections_per_address: 400 } } });
   try {
     const anna = await world.visits("Anna");
     const link = await anna.createsRoom();
