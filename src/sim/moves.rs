@@ -8,39 +8,21 @@
 
 mod client;
 mod deed;
+mod moved;
 mod oracle;
 mod plan;
 mod world;
 
 use std::time::{Duration, Instant};
 
-use super::network::Micros;
 use super::world::Recorded;
 
 pub use deed::{Deed, Step};
+pub use moved::Moved;
 pub use plan::{Manner, MovesPlan, PersonPlan};
 
 /// How far ahead the clock is when a world is played a second time.
 const SHIFT: Duration = Duration::from_secs(100_000);
-
-/// What came of a world.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Moved {
-    /// What was wrong; empty if all is well.
-    pub complaints: Vec<String>,
-    /// All that people were told of where their call goes, one line each.
-    pub log: String,
-    /// Inputs of the core.
-    pub inputs: u64,
-    /// Moves that began.
-    pub moves: u32,
-    /// Those of them that succeeded.
-    pub succeeded: u32,
-    /// Pairs of people of whom one heard the other in the end.
-    pub heard: u32,
-    /// How long the world lasted, µs of virtual time.
-    pub lasted: Micros,
-}
 
 /// Plays a world. `base` is the moment at which its clock begins; nothing depends on which.
 pub fn play(plan: &MovesPlan, base: Instant) -> Moved {

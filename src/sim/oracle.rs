@@ -445,11 +445,6 @@ impl Oracle {
                 }
             }
             Event::SlotMap(map) => self.mapped(now, session, map),
-            Event::Joined(_, joined) => {
-                if let Some(member) = self.members.get_mut(&session) {
-                    member.id = Some(joined.participant);
-                }
-            }
             Event::Data { from: Some(from), topic, payload, .. } => {
                 self.told_words(now, session, (*from, topic), words::number_of(payload));
             }
@@ -474,11 +469,16 @@ impl Oracle {
                     member.hearing.told(news);
                 }
             }
-            Event::Left(_) => {
-                if let Some(member) = self.members.get_mut(&session) {
-                    member.left = true;
-                }
-            }
+            event => self.told_of_themselves(session, event),
+        }
+    }
+
+    /// Notes that somebody was told that they are in, or that they have left.
+    fn told_of_themselves(&mut self, session: u64, event: &Event) {
+        let Some(member) = self.members.get_mut(&session) else { return };
+        match event {
+            Event::Joined(_, joined) => member.id = Some(joined.participant),
+            Event::Left(_) => member.left = true,
             _ => {}
         }
     }

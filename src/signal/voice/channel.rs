@@ -29,8 +29,8 @@ pub(super) struct Member {
     pub grants: Grants,
     muted: bool,
     video: bool,
-    /// The way that they were told last to go.
-    told: Mode,
+    /// The way that they were told last to go; `None` if they know only that they have to wait.
+    told: Option<Mode>,
 }
 
 /// Somebody who waits for the end of a move.
@@ -133,8 +133,11 @@ impl Channel {
     }
 
     pub(super) fn join(&mut self, now: Instant, user: &UserId, grants: Grants) -> JoinReply {
-        if let Some(member) = self.members.get_mut(user) {
-            member.grants = grants;
+        if let Some(key) = self.members.get(user).map(|member| member.key) {
+            let told = self.way_of(key);
+            if let Some(member) = self.members.get_mut(user) {
+                (member.grants, member.told) = (grants, Some(told));
+            }
             return self.reply(user);
         }
         if self.is_moving() {
@@ -161,7 +164,7 @@ impl Channel {
         self.topology.join(now, key, arrival);
         // Before their WebSocket is there nobody can tell them to move, and so nobody waits for them beyond a deadline.
         self.topology.set_connected(now, key, false);
-        let told = self.way_of(key);
+        let told = Some(self.way_of(key));
         let member = Member { key, connection: None, since: now, grants, muted: false, video: false, told };
         self.members.insert(user.clone(), member);
     }
@@ -201,10 +204,14 @@ impl Channel {
         self.tell_others(user, &message("voice:join", &joined));
         // What was decided between their request and their WebSocket they have not heard.
         let mode = self.mode();
-        if let Some(member) = self.members.get_mut(user)
-            && std::mem::replace(&mut member.told, mode) != mode
-        {
-            self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), mode)));
+        if let Some(member) = self.members.get_mut(user) {
+            match member.told.replace(mode) {
+                None => self.outbox.push((connection, Told::Ready(self.id.clone(), user.clone()))),
+                Some(told) if told != mode => {
+                    self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), mode)));
+                }
+                Some(_) => {}
+            }
         }
         self.settle(now);
         true
@@ -316,6 +323,8 @@ impl Channel {
             if let Some(connection) = connection {
                 self.outbox.push((connection, Told::Ready(self.id.clone(), user.clone())));
                 self.attach(now, &user, connection);
+            } else if let Some(member) = self.members.get_mut(&user) {
+                member.told = None;
             }
         }
     }
@@ -329,7 +338,7 @@ impl Channel {
             // Who is only just coming is told in the answer.
             let is_meant = to.is_none_or(|key| key == member.key);
             if let Some(connection) = member.connection.filter(|_| is_meant) {
-                member.told = mode;
+                member.told = Some(mode);
                 self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), mode)));
             }
         }

@@ -358,24 +358,7 @@ impl Endpoint {
                 self.answered(now, &sdp, &publications, post);
             }
             Event::Done(request) => self.replied(request.as_ref(), post),
-            // They say something though they know that they may not.
-            Event::Refused(None, refusal) if refusal.code == RefusalCode::NotPermitted => {}
-            Event::Refused(request, refusal) if self.is_silenced(request.as_ref(), &refusal) => {
-                self.replied(request.as_ref(), post);
-            }
-            Event::Refused(request, refusal) => {
-                self.replied(request.as_ref(), post);
-                let kept_out = [
-                    RefusalCode::UnknownParticipant,
-                    RefusalCode::Banned,
-                    RefusalCode::NobodyAnswered,
-                    RefusalCode::RoomLocked,
-                ];
-                if refusal.code != RefusalCode::UnknownTrack && !kept_out.contains(&refusal.code) {
-                    post.complain(format!("{} was refused something: {refusal:?}", name(self.person)));
-                }
-                self.closed |= kept_out.contains(&refusal.code);
-            }
+            Event::Refused(request, refusal) => self.on_refused(request.as_ref(), &refusal, post),
             Event::SlotMap(map) => self.on_slot_map(now, map, post),
             Event::MoreSlots(wanted) => {
                 self.slots_wanted = SlotCounts {
@@ -503,6 +486,26 @@ impl Endpoint {
         if number.and_then(|number: u64| self.asked.remove(&number)).is_none() {
             post.complain(format!("{} got a reply to nothing: {request:?}", name(self.person)));
         }
+    }
+
+    fn on_refused(&mut self, request: Option<&RequestId>, refusal: &Refusal, post: &mut Post) {
+        // They say something on a data channel though they know that they may not.
+        if request.is_none() && refusal.code == RefusalCode::NotPermitted {
+            return;
+        }
+        let is_silenced = self.is_silenced(request, refusal);
+        self.replied(request, post);
+        let kept_out = [
+            RefusalCode::UnknownParticipant,
+            RefusalCode::Banned,
+            RefusalCode::NobodyAnswered,
+            RefusalCode::RoomLocked,
+        ];
+        let is_expected = refusal.code == RefusalCode::UnknownTrack || is_silenced;
+        if !is_expected && !kept_out.contains(&refusal.code) {
+            post.complain(format!("{} was refused something: {refusal:?}", name(self.person)));
+        }
+        self.closed |= kept_out.contains(&refusal.code);
     }
 
     /// Whether what was refused is a message that they may not send.

@@ -1,6 +1,5 @@
 //! What people do in a world of moves, and what happens to them.
 
-use super::plan::PersonPlan;
 use crate::core::topology::{MeshPolicy, Mode};
 use crate::sim::dice::Dice;
 use crate::sim::network::{Micros, SECOND, name};
@@ -44,9 +43,8 @@ pub enum Deed {
 impl Deed {
     /// Draws all deeds in a world of that many people before `until`, in order of time. In a kind world nothing goes wrong:
     /// people only come and leave.
-    pub fn draw_all(dice: &mut Dice, people: &[PersonPlan], is_kind: bool, until: Micros) -> Vec<Step> {
+    pub fn draw_all(dice: &mut Dice, count: u64, is_kind: bool, until: Micros) -> Vec<Step> {
         let mut steps = Vec::new();
-        let count = people.len() as u64;
         let mut at = SECOND;
         while at < until {
             let who = dice.among(0..count) as usize;

@@ -82,7 +82,7 @@ impl MovesPlan {
             }
         }
         let calm_at = dice.among(20 * SECOND..45 * SECOND);
-        let steps = Deed::draw_all(&mut dice, &people, is_kind, calm_at);
+        let steps = Deed::draw_all(&mut dice, count, is_kind, calm_at);
         let is_reset = dice.percent(60);
         // Whoever has failed again and again waits longer and longer.
         let calm = if is_reset { 40 * SECOND } else { 150 * SECOND };

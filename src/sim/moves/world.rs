@@ -1,11 +1,13 @@
 //! A world of moves being played: the core, the clients, and the signalling between them, under one virtual clock.
 
+mod verdict;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::Moved;
 use super::client::{Client, Senses, Server};
 use super::deed::{Deed, Step};
+use super::moved::Moved;
 use super::oracle::Oracle;
 use super::plan::{MovesPlan, PersonPlan};
 use crate::core::command::{Command, Join, Layout, Lifeline, MeshCommand, Moderation, Proof, Resume};
