@@ -394,10 +394,5 @@ impl Room {
     }
 }
 
-/// Returns a duration in NTP's units of 2^-32 seconds.
-fn ntp_of(duration: Duration) -> u64 {
-    (duration.as_secs() << 32) | ((u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000)
-}
-
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::{Room, ntp_of};
+use super::Room;
 use crate::core::command::MediaKind;
 use crate::core::forward::backlog::Viewer;
 use crate::core::forward::publication::Publication;
@@ -180,4 +180,9 @@ impl Room {
         let ntp = report.ntp.wrapping_add(ntp_of(since)).wrapping_add(owner.clock_offset?);
         Some((ntp, timestamp))
     }
+}
+
+/// Returns a duration in NTP's units of 2^-32 seconds.
+fn ntp_of(duration: Duration) -> u64 {
+    (duration.as_secs() << 32) | ((u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000)
 }

@@ -134,9 +134,13 @@ impl Channel {
 
     pub(super) fn join(&mut self, now: Instant, user: &UserId, grants: Grants) -> JoinReply {
         if let Some(key) = self.members.get(user).map(|member| member.key) {
-            let told = self.way_of(key);
+            let way = self.way_of(key);
             if let Some(member) = self.members.get_mut(user) {
-                (member.grants, member.told) = (grants, Some(told));
+                member.grants = grants;
+                // Whoever has a WebSocket has been told, also where a move leads that runs.
+                if member.connection.is_none() {
+                    member.told = Some(way);
+                }
             }
             return self.reply(user);
         }
@@ -180,7 +184,8 @@ impl Channel {
 
     pub(super) fn reply(&self, user: &UserId) -> JoinReply {
         let key = self.members.get(user).map_or(STRANGERS, |member| member.key);
-        let mode = self.way_of(key);
+        let told = self.members.get(user).and_then(|member| member.told);
+        let mode = told.unwrap_or_else(|| self.way_of(key));
         JoinReply::Joined { mode, count: self.members.len() }
     }
 

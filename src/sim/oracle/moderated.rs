@@ -1,5 +1,6 @@
 //! Checks what becomes of what moderators do: whoever is banned is gone and stays out, what may not be published, or was
-//! stopped, is sent to nobody, nobody comes to a locked room, and whoever knocks hears nothing of the room before they are let in.
+//! stopped, is sent to nobody, nobody comes to a locked room, and whoever knocks hears nothing of the room before they are
+//! let in.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,7 @@
 // What a call that goes straight costs the server, beside what the same call costs that goes through it: processor time, by the
 // kernel's account of each of its threads, and bytes of its port, by a counter of the kernel's packet filter (needs root). And
-// what either costs the browsers of those who are in it. Prints Markdown; fails if the straight call costs the server a hundredth or more.
+// what either costs the browsers of those who are in it. Prints Markdown; fails if the straight call costs the server a hundredth
+// or more.
 //
 //   node measure/mesh-cost.js [people] [seconds]
 import { execFileSync } from "node:child_process";
