@@ -19,6 +19,8 @@ export class Hall {
   reports = [];
   /** Whether the server answers offers. */
   answers = true;
+  /** The answers to those that it has not answered. */
+  unanswered = [];
   /** Whether connections to the server come up. */
   connects = true;
 
@@ -187,7 +189,10 @@ export class Hall {
   }
 
   on_offer(person, { publications }, reply) {
-    if (!this.answers) return;
+    if (!this.answers) {
+      this.unanswered.push(() => reply('answer', { sdp: 'server', publications: [] }));
+      return;
+    }
     const before = person.published;
     const published = publications.map(({ mid, source, muted }) => ({
       trackId: `t-${person.id}-${source}`,
