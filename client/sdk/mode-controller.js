@@ -24,6 +24,9 @@ const CLOSE_AFTER = { sfu: 5000, p2p: 3000 };
 const WARM_AGAIN = 5000;
 const WARM_AGAIN_LIMIT = 60_000;
 
+/** Why the server ends moves that ought to have come about. */
+const FAILURES = new Set(['timeout', 'client-failed', 'server-failed', 'mesh-failed', 'reset']);
+
 /**
  * @typedef {object} Path one of the two ways
  * @property {boolean} isOpen
@@ -69,6 +72,7 @@ export class ModeController {
   #active = 'sfu';
   /** @type {Move | null} */
   #move = null;
+  #hasFailed = false;
   /** The end of a way that is not needed any more. @type {Record<Mode, unknown>} */
   #closing = { sfu: null, p2p: null };
   /** The next attempt to have the way through the server ready. @type {unknown} */
@@ -97,6 +101,11 @@ export class ModeController {
     return this.#active;
   }
 
+  /** Whether what has changed last is that a move did not come about, although it was wanted. */
+  get hasFailed() {
+    return this.#hasFailed;
+  }
+
   get isMoving() {
     return this.#move !== null && this.#move.phase !== 'failed';
   }
@@ -109,6 +118,7 @@ export class ModeController {
   begin(data) {
     const topology = readTopology(data);
     this.#topology = topology;
+    this.#hasFailed = false;
     // A hard cut has been made: nobody is on the old way any more.
     const hasCut = topology?.strategy === 'hard' && topology.movingTo !== null;
     const mode = (hasCut ? topology.movingTo : topology?.mode) ?? 'sfu';
@@ -130,7 +140,9 @@ export class ModeController {
     const topology = readTopology(data, before);
     if (!topology) return;
     this.#topology = topology;
-    const { movingTo, migration } = topology;
+    const { movingTo, migration, mode, reason } = topology;
+    // Who has failed knows it already, and a move that is not needed any more has not failed.
+    this.#hasFailed = movingTo === null && this.isMoving && this.#move?.to !== mode && FAILURES.has(reason);
     if (movingTo === null) this.#finish(topology);
     else if (this.#move?.migration === migration && this.#move.to === movingTo) this.#repeat(this.#move);
     else this.#start(topology, movingTo);
@@ -280,6 +292,7 @@ export class ModeController {
   /** The one step. @param {Move} move */
   #goOver(move) {
     move.phase = 'moved';
+    this.#hasFailed = false;
     this.#environment.clearTimeout(move.deadline);
     this.#turnTo(move.to, { pictures: false });
     this.#repeat(move);
@@ -299,6 +312,7 @@ export class ModeController {
   #fail(move, reason) {
     if (move !== this.#move || move.phase === 'failed') return;
     move.phase = 'failed';
+    this.#hasFailed = true;
     this.#environment.clearTimeout(move.timer);
     this.#environment.clearTimeout(move.deadline);
     this.#host.request('migration-failed', { migration: move.migration, reason }).catch(() => {});
