@@ -5,6 +5,7 @@
 // stream that they share, whichever elements play them.
 
 import { Amplifier } from './amplifier.js';
+import { setContextSpeaker } from './levels.js';
 
 /** @import {Environment} from './environment.js' */
 /** @import {Mode} from './topology.js' */
@@ -72,6 +73,8 @@ export class AudioPlayer {
   /** @param {string} deviceId empty: the system's default */
   async setSpeaker(deviceId) {
     this.#speakerId = deviceId;
+    setContextSpeaker(deviceId);
+    for (const { amplifier } of this.#outlets.values()) amplifier.setSpeaker(deviceId);
     await Promise.all([...this.#outlets.values()].map(({ element }) => this.#setSpeaker(element)));
   }
 
@@ -89,7 +92,9 @@ export class AudioPlayer {
     if (known || !this.#createAudio) return known;
     const element = this.#createAudio();
     element.autoplay = true;
-    const outlet = { element, amplifier: new Amplifier(element), path, isHeard: true };
+    const amplifier = new Amplifier(element, this.#createAudio);
+    amplifier.setSpeaker(this.#speakerId);
+    const outlet = { element, amplifier, path, isHeard: true };
     this.#outlets.set(key, outlet);
     void this.#setSpeaker(element);
     return outlet;

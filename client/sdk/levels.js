@@ -12,14 +12,36 @@ const SPEAKING_HOLD = 600;
 /** A source silent for longer has stopped sending (DTX, mute): its last level no longer holds. */
 const STALE = 700;
 
-/** @type {AudioContext | null} */
+/** How late sound may come that goes through Web Audio, seconds; browsers take the least that they can do, if it is more. */
+const LATENCY = 0.01;
+
+/** @type {(AudioContext & {setSinkId?: (id: string) => Promise<void>}) | null} */
 let sharedContext = null;
+let speakerId = '';
 
 /** The page's audio context, made on first use, ideally within a click. */
 export function audioContext() {
-  sharedContext ??= new AudioContext({ latencyHint: 'interactive' });
+  if (!sharedContext) {
+    sharedContext = new AudioContext({ latencyHint: LATENCY });
+    if (speakerId !== '') turnToSpeaker();
+  }
   if (sharedContext.state === 'suspended') sharedContext.resume().catch(() => {});
   return sharedContext;
+}
+
+/**
+ * What the context plays comes from this speaker from now on, in browsers that can.
+ * @param {string} deviceId empty: the system's default
+ */
+export function setContextSpeaker(deviceId) {
+  if (deviceId === speakerId) return;
+  speakerId = deviceId;
+  turnToSpeaker();
+}
+
+function turnToSpeaker() {
+  // A speaker that was unplugged leaves it on the one before, or the default one.
+  sharedContext?.setSinkId?.(speakerId).catch(() => {});
 }
 
 /**

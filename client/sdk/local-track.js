@@ -245,7 +245,12 @@ export class LocalTrack extends Track {
   async #replaceAll() {
     const { outgoing } = this;
     const heard = this.#heard;
-    const sending = [...this.#straight.keys()].map((sender) => sender.replaceTrack(heard));
+    const sending = [...this.#straight.keys()].map((sender) =>
+      sender.replaceTrack(heard).catch((error) => {
+        // Its connection may have ended meanwhile, which is no trouble of the others'.
+        if (this.#straight.has(sender)) throw error;
+      }),
+    );
     await Promise.all([this.sender?.replaceTrack(outgoing), ...sending]);
   }
 

@@ -229,6 +229,7 @@ export class MeshManager {
           for (const track of this.#host.tracks()) this.#attach(peer, track);
           this.#host.onSections(participantId);
         },
+        onAnew: () => this.#detach(peer),
         onState: (state) => this.#onState(participantId, state),
       },
     );
@@ -243,10 +244,7 @@ export class MeshManager {
     const entry = this.#peers.get(participantId);
     if (!entry) return;
     this.#environment.clearTimeout(entry.timer);
-    for (const { source } of SECTIONS) {
-      const sender = entry.peer.sender(source);
-      if (sender) for (const track of this.#host.tracks()) track.removeSender(sender);
-    }
+    this.#detach(entry.peer);
     entry.peer.close();
     this.#peers.delete(participantId);
     this.#host.onSections(participantId);
@@ -278,10 +276,9 @@ export class MeshManager {
         (other) => other.participantId === participantId && other.state === 'connected',
       );
       if (entry.peer.connectionState === 'connected') return;
-      // A call that goes to the server does so whether or not these two meet.
-      if (!this.#host.isWanted()) return;
-      // Of somebody who is away nothing can be said; they may be back, or be gone in the end.
-      if (!isThere) return this.#await(participantId);
+      // A call that goes to the server does so whether or not these two meet, unless the move is undone; and of somebody
+      // who is away nothing can be said: they may be back, or be gone in the end.
+      if (!this.#host.isWanted() || !isThere) return this.#await(participantId);
       this.#host.request('mesh-failed', { with: participantId, reason: 'timeout' }).catch(() => {});
     }, this.#connectLimit);
   }
@@ -295,6 +292,14 @@ export class MeshManager {
     // Of two tracks of one source the first goes straight.
     if (!sender || this.#published().get(track.source) !== track) return;
     track.addSender(sender, this.#capOf(track)).catch((error) => this.#host.onError(error));
+  }
+
+  /** Nothing is sent on a connection that ends. @param {MeshPeer} peer */
+  #detach(peer) {
+    for (const { source } of SECTIONS) {
+      const sender = peer.sender(source);
+      if (sender) for (const track of this.#host.tracks()) track.removeSender(sender);
+    }
   }
 
   /** Everybody gets their share of the uplink. */

@@ -36,6 +36,7 @@ const DISTURBED_LIMIT = 1000;
  * @typedef {object} MeshPeerHandlers
  * @property {(signal: Signal) => Promise<unknown>} send
  * @property {() => void} onSections there are sections now: senders and receivers can be used
+ * @property {() => void} onAnew these sections are about to end; others come in their place
  * @property {(state: RTCPeerConnectionState) => void} onState
  */
 
@@ -43,7 +44,6 @@ export class MeshPeer {
   #environment;
   #options;
   #handlers;
-  /** @type {RTCPeerConnection} */
   /** @type {RTCPeerConnection} */
   #pc;
   /** @type {Map<Source, RTCRtpTransceiver>} */
@@ -165,6 +165,7 @@ export class MeshPeer {
 
   /** A new connection in place of this one: the other side has begun anew, or both began at once. */
   #beginAnew() {
+    this.#handlers.onAnew();
     this.#abandon();
     this.#early = [];
     this.#pc = this.#open();

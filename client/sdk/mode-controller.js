@@ -20,6 +20,12 @@ const QUIET_LIMIT = 250;
 const QUIET_UNTIL = 0.2;
 /** How long the old way stays, by the way that is gone over to, milliseconds. */
 const CLOSE_AFTER = { sfu: 5000, p2p: 3000 };
+/** When the way to the server is tried again that was kept ready and is lost, at first and at last, milliseconds. */
+const WARM_AGAIN = 5000;
+const WARM_AGAIN_LIMIT = 60_000;
+
+/** Why the server ends moves that ought to have come about. */
+const FAILURES = new Set(['timeout', 'client-failed', 'server-failed', 'mesh-failed', 'reset']);
 
 /**
  * @typedef {object} Path one of the two ways
@@ -66,8 +72,15 @@ export class ModeController {
   #active = 'sfu';
   /** @type {Move | null} */
   #move = null;
+  #hasFailed = false;
   /** The end of a way that is not needed any more. @type {Record<Mode, unknown>} */
   #closing = { sfu: null, p2p: null };
+  /** The next attempt to have the way through the server ready. @type {unknown} */
+  #warming = null;
+  /** How long until it, milliseconds. */
+  #patience = WARM_AGAIN;
+  /** The newest attempt. @type {Promise<void> | null} */
+  #warm = null;
 
   /**
    * @param {Environment} environment
@@ -88,6 +101,11 @@ export class ModeController {
     return this.#active;
   }
 
+  /** Whether what has changed last is that a move did not come about, although it was wanted. */
+  get hasFailed() {
+    return this.#hasFailed;
+  }
+
   get isMoving() {
     return this.#move !== null && this.#move.phase !== 'failed';
   }
@@ -100,13 +118,20 @@ export class ModeController {
   begin(data) {
     const topology = readTopology(data);
     this.#topology = topology;
-    this.#active = topology?.mode ?? 'sfu';
-    this.#host.route(this.#active, { pictures: true });
-    const opened = this.#open(this.#active);
+    this.#hasFailed = false;
+    // A hard cut has been made: nobody is on the old way any more.
+    const hasCut = topology?.strategy === 'hard' && topology.movingTo !== null;
+    const mode = (hasCut ? topology.movingTo : topology?.mode) ?? 'sfu';
+    this.#active = mode;
+    this.#host.route(mode, { pictures: true });
+    const opened = this.#open(mode);
     if (topology?.movingTo) this.#start(topology, topology.movingTo);
     else this.#keepWarm();
     this.#host.onChanged();
-    return opened;
+    return opened.catch((error) => {
+      // The call has gone over to the other way meanwhile, and this one was closed for it.
+      if (this.#active === mode || StraitError.from(error).code !== 'connection-lost') throw error;
+    });
   }
 
   /** @param {unknown} data the server's `topology`, also of `resumed` */
@@ -115,7 +140,9 @@ export class ModeController {
     const topology = readTopology(data, before);
     if (!topology) return;
     this.#topology = topology;
-    const { movingTo, migration } = topology;
+    const { movingTo, migration, mode, reason } = topology;
+    // Who has failed knows it already, and a move that is not needed any more has not failed.
+    this.#hasFailed = movingTo === null && this.isMoving && this.#move?.to !== mode && FAILURES.has(reason);
     if (movingTo === null) this.#finish(topology);
     else if (this.#move?.migration === migration && this.#move.to === movingTo) this.#repeat(this.#move);
     else this.#start(topology, movingTo);
@@ -126,7 +153,7 @@ export class ModeController {
   serverLost() {
     if (this.#active === 'sfu' && this.#move === null) return false;
     if (this.#move?.to === 'sfu') this.#fail(this.#move, 'client-failed');
-    else this.#close('sfu');
+    if (this.#active === 'p2p' || this.#move?.to !== 'sfu') this.#serverGone();
     return this.#active === 'p2p';
   }
 
@@ -141,6 +168,7 @@ export class ModeController {
   #open(mode, { isHeld = false } = {}) {
     this.#environment.clearTimeout(this.#closing[mode]);
     this.#closing[mode] = null;
+    if (mode === 'sfu') this.#environment.clearTimeout(this.#warming);
     return this.#host.paths[mode].open({ topology: this.#topology, isHeld });
   }
 
@@ -148,6 +176,10 @@ export class ModeController {
   #close(mode) {
     this.#environment.clearTimeout(this.#closing[mode]);
     this.#closing[mode] = null;
+    if (mode === 'sfu') {
+      this.#environment.clearTimeout(this.#warming);
+      this.#warm = null;
+    }
     if (this.#host.paths[mode].isOpen) this.#host.paths[mode].close();
     this.#host.ended(mode);
   }
@@ -159,10 +191,24 @@ export class ModeController {
   }
 
   #keepWarm() {
-    if (!this.#wantsWarm) return;
     const { sfu } = this.#host.paths;
+    if (sfu.connectionState === 'connected') this.#patience = WARM_AGAIN;
+    if (!this.#wantsWarm || this.#move !== null || sfu.isOpen) return;
     // It is a convenience: whether it is there shows when it is needed.
-    if (!sfu.isOpen) this.#open('sfu', { isHeld: true }).catch(() => this.#close('sfu'));
+    const opened = this.#open('sfu', { isHeld: true });
+    opened.catch(() => {
+      // Another one may have taken its place, and a move says itself that it fails.
+      if (opened === this.#warm && this.#move === null && this.#active === 'p2p') this.#serverGone();
+    });
+    this.#warm = opened;
+  }
+
+  /** The way through the server is of no use any more; if it is only kept ready, it is tried again a while later. */
+  #serverGone() {
+    this.#close('sfu');
+    if (!this.#wantsWarm) return;
+    this.#warming = this.#environment.setTimeout(() => this.#keepWarm(), this.#patience);
+    this.#patience = Math.min(2 * this.#patience, WARM_AGAIN_LIMIT);
   }
 
   /**
@@ -207,6 +253,8 @@ export class ModeController {
         // What was closed meanwhile has failed for a reason that is known already.
         if (failure.code !== 'connection-lost') this.#host.onError(failure);
         this.#fail(move, 'client-failed');
+        // What could not be negotiated is not kept ready for the next move.
+        if (to === 'sfu' && this.#active === 'p2p') this.#serverGone();
       });
   }
 
@@ -244,6 +292,7 @@ export class ModeController {
   /** The one step. @param {Move} move */
   #goOver(move) {
     move.phase = 'moved';
+    this.#hasFailed = false;
     this.#environment.clearTimeout(move.deadline);
     this.#turnTo(move.to, { pictures: false });
     this.#repeat(move);
@@ -263,6 +312,7 @@ export class ModeController {
   #fail(move, reason) {
     if (move !== this.#move || move.phase === 'failed') return;
     move.phase = 'failed';
+    this.#hasFailed = true;
     this.#environment.clearTimeout(move.timer);
     this.#environment.clearTimeout(move.deadline);
     this.#host.request('migration-failed', { migration: move.migration, reason }).catch(() => {});
@@ -307,14 +357,17 @@ export class ModeController {
    * @param {Mode} to where everybody is
    */
   #closeLater(mode, to) {
-    if (this.#closing[mode] !== null) return;
     if (!this.#host.paths[mode].isOpen) return this.#close(mode);
     if (mode === 'sfu' && this.#wantsWarm) {
+      // It may have been about to end.
+      this.#environment.clearTimeout(this.#closing[mode]);
+      this.#closing[mode] = null;
       this.#host.paths.sfu.hold(true);
       this.#host.route(to, { pictures: true });
       this.#host.alike(false);
       return;
     }
+    if (this.#closing[mode] !== null) return;
     const watch = new PathWatch(this.#environment, to, CLOSE_AFTER[to]);
     const end = this.#environment.now() + CLOSE_AFTER[to];
     const next = async () => {

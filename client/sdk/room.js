@@ -62,7 +62,8 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {Mode | null} movingTo where the call is moving; `null`: it is not
  * @property {Strategy} strategy
  * @property {string} reason of the newest change, in a word
- * @property {boolean} failed whether the newest move did not come about, and everything is as before
+ * @property {boolean} failed whether a move has just not come about, and everything is as before; not of moves that were given
+ *   up because they were not needed any more
  */
 
 /**
@@ -503,7 +504,7 @@ export class Room extends ModeratedRoom {
   #adopt(joined) {
     this.roomId = joined.room;
     // The server's own relay leads to the server alone.
-    this.#iceServers = joined.iceServers.filter((server) => !isOf(server, this.#url));
+    this.#iceServers = joined.iceServers.filter((server) => !isOwnRelay(server, joined.participantId));
     this.#selfSigned = joined.selfSigned;
     this.open = joined.open ?? false;
     this.permissions = joined.permissions;
@@ -719,8 +720,7 @@ export class Room extends ModeratedRoom {
       movingTo: movingTo === this.#mode.active ? null : movingTo,
       strategy: topology.strategy,
       reason: topology.reason,
-      failed:
-        previous !== null && previous.movingTo !== null && movingTo === null && previous.mode === this.#mode.active,
+      failed: this.#mode.hasFailed,
     };
     if (this.#topology === null || JSON.stringify(this.#topology) === JSON.stringify(previous)) return;
     this.#noteInterruption();
@@ -801,11 +801,13 @@ export class Room extends ModeratedRoom {
   }
 }
 
-/** @param {RTCIceServer} server @param {string} url */
-function isOf({ urls }, url) {
-  const { hostname } = new URL(url);
-  return [urls].flat().some((one) => one.replace(/^\w+:/, '').replace(/[:?].*$/, '') === hostname);
-}
+/**
+ * Whether it is the relay inside the server, which alone has credentials for each participant: a relay of others may have the
+ * same host name.
+ * @param {RTCIceServer} server
+ * @param {string} participantId
+ */
+const isOwnRelay = ({ username }, participantId) => username?.endsWith(`:${participantId}`) === true;
 
 function ownSignallingUrl() {
   const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';

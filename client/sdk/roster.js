@@ -316,16 +316,21 @@ export class Roster {
     for (const track of this.tracks()) if (pictures || track.kind === 'audio') track.setPath(path);
   }
 
-  /** One way is there no more, and what came by it alone is gone. @param {Mode} path */
+  /** One way is there no more. @param {Mode} path */
   dropPath(path) {
-    if (path === 'sfu') this.#slotMap = emptySlotMap();
+    if (path === 'sfu') {
+      // What the others have published there stays so until the server says otherwise: it tells nobody twice, and this
+      // client may be back before that.
+      this.#slotMap = emptySlotMap();
+      this.#applySlots();
+      return;
+    }
     for (const track of this.tracks()) {
-      const id = path === 'sfu' ? track.serverId : track.meshId;
-      if (id === null) continue;
-      this.#tracks.delete(id);
-      if (path === 'sfu') track.serverId = null;
-      else track.meshId = null;
-      if (track.serverId === null && track.meshId === null) this.#forget(track);
+      const { meshId } = track;
+      if (meshId === null) continue;
+      this.#tracks.delete(meshId);
+      track.meshId = null;
+      if (track.serverId === null) this.#forget(track);
     }
   }
 

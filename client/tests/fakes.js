@@ -96,12 +96,15 @@ export class FakeSocket {
 }
 
 class FakeSender {
+  #pc;
   track = null;
   encodings;
-  constructor(encodings = [{}]) {
+  constructor(pc, encodings = [{}]) {
+    this.#pc = pc;
     this.encodings = encodings;
   }
   async replaceTrack(track) {
+    if (this.#pc.closed) throw new DOMException('the connection is closed', 'InvalidStateError');
     this.track = track;
   }
   getParameters() {
@@ -156,10 +159,10 @@ export class FakeDataChannel extends EventTarget {
 
 class FakeTransceiver {
   mid = null;
-  constructor(kind, { direction = 'sendrecv', sendEncodings } = {}) {
+  constructor(pc, kind, { direction = 'sendrecv', sendEncodings } = {}) {
     this.kind = kind;
     this.direction = direction;
-    this.sender = new FakeSender(sendEncodings);
+    this.sender = new FakeSender(pc, sendEncodings);
     this.receiver = { track: new FakeMediaStreamTrack(kind), getSynchronizationSources: () => [] };
     this.extensions = [
       { uri: 'urn:ietf:params:rtp-hdrext:sdes:mid', direction: 'sendrecv' },
@@ -202,7 +205,7 @@ export class FakePeerConnection extends EventTarget {
   }
 
   addTransceiver(kind, init) {
-    const transceiver = new FakeTransceiver(kind, init);
+    const transceiver = new FakeTransceiver(this, kind, init);
     this.transceivers.push(transceiver);
     return transceiver;
   }

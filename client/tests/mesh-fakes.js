@@ -8,10 +8,15 @@ const sessions = new Map();
 let nextSession = 1;
 
 class Sender {
+  #pc;
   track = null;
   parameters = { encodings: [{}] };
   streams = [];
+  constructor(pc) {
+    this.#pc = pc;
+  }
   async replaceTrack(track) {
+    if (this.#pc.closed) throw new DOMException('the connection is closed', 'InvalidStateError');
     this.track = track;
   }
   setStreams(...streams) {
@@ -27,8 +32,8 @@ class Sender {
 
 class Transceiver {
   mid = null;
-  sender = new Sender();
   constructor(pc, kind, direction) {
+    this.sender = new Sender(pc);
     this.kind = kind;
     this.direction = direction;
     this.receiver = {

@@ -15,10 +15,15 @@ export class Hall {
   migration = 0;
   strategy = 'gradual';
   warm = false;
+  reason = '';
   /** Who has said that they have moved, or why they have not. */
   reports = [];
   /** Whether the server answers offers. */
   answers = true;
+  /** The relays that somebody is told of. */
+  relays = (_id) => [];
+  /** The answers to those that it has not answered. */
+  unanswered = [];
   /** Whether connections to the server come up. */
   connects = true;
 
@@ -27,8 +32,8 @@ export class Hall {
   }
 
   get topology() {
-    const { mode, movingTo, migration, strategy, warm } = this;
-    return { mode, movingTo, migration, strategy, warm, deadlineMs: 5000 };
+    const { mode, movingTo, migration, strategy, warm, reason } = this;
+    return { mode, movingTo, migration, strategy, warm, reason, deadlineMs: 5000 };
   }
 
   /** Somebody with a Room of their own. */
@@ -148,7 +153,13 @@ export class Hall {
     const participants = this.people.map(this.#info);
     reply(
       'joined',
-      joinedMessage({ participantId: person.id, name: person.name, participants, topology: this.topology }),
+      joinedMessage({
+        participantId: person.id,
+        name: person.name,
+        participants,
+        topology: this.topology,
+        iceServers: this.relays(person.id),
+      }),
     );
     this.#tellOthers(person, 'participant-joined', this.#info(person));
     this.people.push(person);
@@ -187,7 +198,10 @@ export class Hall {
   }
 
   on_offer(person, { publications }, reply) {
-    if (!this.answers) return;
+    if (!this.answers) {
+      this.unanswered.push(() => reply('answer', { sdp: 'server', publications: [] }));
+      return;
+    }
     const before = person.published;
     const published = publications.map(({ mid, source, muted }) => ({
       trackId: `t-${person.id}-${source}`,

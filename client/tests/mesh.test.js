@@ -66,7 +66,7 @@ function person(id) {
       onSections: (other) => me.sections.push(other),
       iceServers: () => [],
       isUsed: () => true,
-      isWanted: () => true,
+      isWanted: () => !me.unwanted,
       onState: () => {},
       onClosed: () => {},
       onError: (error) => me.said.push(error),
@@ -239,6 +239,43 @@ test('who begins anew with the same id is connected to anew', async () => {
   assert.equal(ben.mesh.connectionState, 'connected');
   assert.ok(ben.connections[0].closed);
   assert.equal(ben.connections.length, 2);
+});
+
+test('who is connected to anew is sent to on the new connection alone, and mute and unmute hold', async () => {
+  const [anna, ben] = ['p-a', 'p-b'].map(person);
+  let captured = 0;
+  const recapture = async () => {
+    captured++;
+    return new FakeMediaStreamTrack('video');
+  };
+  const camera = await ben.publish('video', 'camera', { recapture });
+  await open(anna, ben);
+  anna.mesh.close();
+  await open(anna);
+  assert.ok(ben.connections[0].closed);
+  const before = camera.mediaStreamTrack;
+  await camera.setMuted(true);
+  assert.equal(before.readyState, 'ended', 'the camera’s light is off');
+  await camera.setMuted(false);
+  assert.equal(captured, 1);
+  assert.equal(senders(ben)[0][1], camera.mediaStreamTrack);
+  assert.deepEqual(
+    ben.of('mesh-tracks').map(({ tracks }) => tracks[0].muted),
+    [false, true, false],
+  );
+});
+
+test('a pair that is without a path when a move is undone is told of then', async () => {
+  PairedPeerConnection.blocked = true;
+  const [anna, ben] = ['p-a', 'p-b'].map(person);
+  await open(anna, ben);
+  await clock.advance(1000);
+  anna.unwanted = true;
+  await clock.advance(5000);
+  assert.deepEqual(anna.of('mesh-failed'), []);
+  anna.unwanted = false;
+  await clock.advance(5000);
+  assert.deepEqual(anna.of('mesh-failed'), [{ with: 'p-b', reason: 'timeout' }]);
 });
 
 test('candidates that come before their description wait for it', async () => {

@@ -218,6 +218,38 @@ test('what was unpublished in mid-move does not come back', async () => {
   assert.equal(sent(hall.toServer(anna)).length, 1);
 });
 
+test('a move that is not needed any more has not failed; one that is undone has, also for who had gone over', async () => {
+  const [anna, ben] = await two();
+  const news = [];
+  for (const { name, room } of [anna, ben])
+    room.on('topology', ({ detail: { topology } }) =>
+      news.push(`${name} ${topology.mode} ${topology.movingTo} ${topology.failed}`),
+    );
+  await hall.moves('sfu');
+  await hall.clock.advance(100);
+  news.length = 0;
+  await hall.tell({ movingTo: null, reason: 'size' });
+  assert.deepEqual(news.splice(0), ['Anna p2p null false', 'Ben p2p null false']);
+
+  await hall.moves('sfu');
+  const { inbound } = hall.toServer(ben);
+  hall.toServer(ben).inbound = () => ({ ...inbound(), packetsReceived: 0 });
+  await hall.clock.advance(1000);
+  assert.deepEqual(hall.reports, ['Anna 2']);
+  news.length = 0;
+  await hall.clock.advance(4500);
+  assert.deepEqual(news.splice(0), ['Ben p2p null true']);
+  await hall.tell({ movingTo: null, reason: 'timeout' });
+  assert.deepEqual(news, ['Anna p2p null true', 'Ben p2p null false']);
+});
+
+test('a relay of others helps two to meet, also on the server’s own host name; the server’s own does not', async () => {
+  const others = { urls: ['turn:test:3478'], username: 'us', credential: 'x' };
+  hall.relays = (id) => [{ urls: ['turn:test:7443?transport=tcp'], username: `1795307661:${id}` }, others];
+  const [anna] = await two();
+  assert.deepEqual(hall.straight(anna)[0].configuration.iceServers, [others]);
+});
+
 test('leaving in mid-move ends both ways, and the others lose nobody else', async () => {
   const [anna, ben] = await two();
   const cleo = await hall.enters('Cleo');

@@ -93,6 +93,58 @@ test('the chosen speaker holds for elements made later', async () => {
   );
 });
 
+test('what is louder than it comes plays on the chosen speaker, too', async (t) => {
+  const node = (more) => ({
+    connections: [],
+    disconnect() {},
+    connect(to) {
+      this.connections = [to];
+      return to;
+    },
+    ...more,
+  });
+  const stream = new MediaStream([{ id: 'amplified' }]);
+  class Context {
+    state = 'running';
+    currentTime = 0;
+    destination = 'the default speaker';
+    createMediaStreamSource = () => node();
+    createGain = () => {
+      const gain = { value: 0, cancelScheduledValues() {}, setValueAtTime() {}, linearRampToValueAtTime() {} };
+      return node({ gain, context: this });
+    };
+    createMediaStreamDestination = () => ({ stream });
+  }
+  globalThis.AudioContext = Context;
+  t.after(() => delete globalThis.AudioContext);
+  const anna = remoteMicrophone('anna', '0', { track: { id: 'a' } });
+  anna.participant.volume = 2;
+  player.update(anna);
+  assert.equal(elements.length, 1, 'the context plays on the default speaker');
+  // Without `setSinkId` of the context another element plays it.
+  await player.setSpeaker('desk');
+  assert.equal(elements.length, 2);
+  assert.equal(elements[1].srcObject, stream);
+  assert.deepEqual(
+    elements.map(({ sinkId }) => sinkId),
+    ['desk', 'desk'],
+  );
+  await player.setSpeaker('headset');
+  assert.equal(elements[1].sinkId, 'headset');
+  anna.participant.volume = 1;
+  player.stop();
+  assert.equal(elements[1].srcObject, null);
+
+  const { audioContext } = await import('../sdk/levels.js');
+  const chosen = [];
+  audioContext().setSinkId = async (id) => chosen.push(id);
+  await player.setSpeaker('desk');
+  anna.participant.volume = 2;
+  player.update(anna);
+  assert.equal(elements.length, 3, 'a context that can be told plays by itself');
+  assert.deepEqual(chosen, ['desk']);
+});
+
 test('speaking follows the level in the packets, holds a little, and ends with them', () => {
   const source = { timestamp: 1, audioLevel: 0.5 };
   const receiver = { track: { id: 'a' }, getSynchronizationSources: () => [source] };
