@@ -48,6 +48,10 @@ export class VoiceControl {
   #loud = 0;
   #hintedAt = -Infinity;
   #timer;
+  /** The key that is held just now; it is let go of wherever one writes by then. @type {string | null} */
+  #heldKey = null;
+  /** The finger that holds the button. @type {number | null} */
+  #finger = null;
 
   /** @param {Room} room */
   constructor(room) {
@@ -55,18 +59,25 @@ export class VoiceControl {
     gate.isPushed = false;
     const { signal } = this.#ending;
     // A button that has the focus would be pressed by the space bar as well.
-    document.addEventListener('keydown', (event) => this.#onKey(event, true), { signal, capture: true });
-    document.addEventListener('keyup', (event) => this.#onKey(event, false), { signal, capture: true });
-    // Whoever looks elsewhere lets go of the key there.
-    window.addEventListener('blur', () => this.#push(false), { signal });
+    document.addEventListener('keydown', (event) => this.#onKeyDown(event), { signal, capture: true });
+    document.addEventListener('keyup', (event) => this.#onKeyUp(event), { signal, capture: true });
+    // Whoever looks elsewhere lets go of the key there, and whoever begins to write does not mean to be heard.
+    window.addEventListener('blur', () => this.#letGo(), { signal });
+    document.addEventListener('visibilitychange', () => document.hidden && this.#letGo(), { signal });
+    document.addEventListener('focusin', ({ target }) => isTyping(target) && this.#letGo(), { signal });
     const hold = (/** @type {PointerEvent} */ event) => {
       event.preventDefault();
       this.#button.setPointerCapture(event.pointerId);
+      this.#finger = event.pointerId;
       this.#push(true);
     };
     this.#button.addEventListener('pointerdown', hold, { signal });
+    // A button that is disabled or hidden in the meantime is told nothing any more.
     for (const type of /** @type {const} */ (['pointerup', 'pointercancel', 'lostpointercapture']))
-      this.#button.addEventListener(type, () => this.#push(false), { signal });
+      window.addEventListener(type, ({ pointerId }) => pointerId === this.#finger && this.#letGo(), {
+        signal,
+        capture: true,
+      });
     this.#button.addEventListener('contextmenu', (event) => event.preventDefault(), { signal });
     const off = gate.on('open', () => this.render());
     signal.addEventListener('abort', off);
@@ -96,23 +107,38 @@ export class VoiceControl {
     gate.isPushed = false;
   }
 
-  /**
-   * @param {KeyboardEvent} event
-   * @param {boolean} isDown
-   */
-  #onKey(event, isDown) {
+  /** @param {KeyboardEvent} event */
+  #onKeyDown(event) {
     const { transmit, pushKey } = loadPreferences();
     if (transmit !== 'push' || event.code !== pushKey || isTyping(event.target)) return;
     // While the key is being chosen it has no effect yet.
     if (event.target instanceof HTMLElement && event.target.dataset.testid === 'push-key') return;
     event.preventDefault();
     event.stopPropagation();
-    this.#push(isDown);
+    // One that is still down after something else has ended it counts only when it is pressed anew.
+    if (event.repeat) return;
+    this.#heldKey = event.code;
+    this.#push(true);
+  }
+
+  /** Ends it whatever has the focus by now, and whatever the settings have become. @param {KeyboardEvent} event */
+  #onKeyUp(event) {
+    if (event.code !== this.#heldKey) return;
+    this.#letGo();
+    if (isTyping(event.target)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  #letGo() {
+    this.#heldKey = null;
+    this.#finger = null;
+    this.#push(false);
   }
 
   /** @param {boolean} isPushed */
   #push(isPushed) {
-    if (gate.mode !== 'push' || gate.isPushed === isPushed) return;
+    if (gate.isPushed === isPushed || (isPushed && gate.mode !== 'push')) return;
     gate.isPushed = isPushed;
     this.render();
   }
