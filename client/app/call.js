@@ -12,6 +12,7 @@ import { isPrivate, linkTo } from './room-link.js';
 import { SettingsPanel } from './settings-panel.js';
 import { listenForShortcuts, showShortcuts } from './shortcuts.js';
 import { play } from './sounds.js';
+import { setTitle } from './tab-title.js';
 import { TileGrid } from './tile-grid.js';
 import { VoiceControl, microphoneOptions } from './voice-control.js';
 import { t } from './words.js';
@@ -87,7 +88,7 @@ export class Call {
     this.#view.hidden = false;
     byId('room-name').textContent = this.#room.roomId;
     byId('room-name').title = this.#room.roomId;
-    document.title = `${this.#room.roomId} · Strait`;
+    setTitle(`${this.#room.roomId} · Strait`);
     void this.#room.setSpeaker(loadPreferences().speaker);
     byId('open-warning').hidden = !this.#room.open || isPrivate(location.hostname);
     this.#renderControls();
@@ -114,7 +115,7 @@ export class Call {
     byId('notices').replaceChildren();
     byId('banner').hidden = true;
     byId('audio-prompt').hidden = true;
-    document.title = 'Strait';
+    setTitle('Strait');
   }
 
   /**

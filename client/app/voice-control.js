@@ -6,6 +6,7 @@ import { byId, mark } from './dom.js';
 import { keyName } from './push-key.js';
 import { notify } from './notices.js';
 import { loadPreferences } from './preferences.js';
+import { warnInTitle } from './tab-title.js';
 import { t } from './words.js';
 
 /** @import {Room} from '../sdk/strait.js' */
@@ -20,6 +21,8 @@ const LOOKS = 5;
 const LOOK_EVERY = 100;
 /** How long nothing is said about it again, milliseconds. */
 const HINT_PAUSE = 15_000;
+/** How long the tab's title goes on saying it, milliseconds. */
+const TITLE_STAYS = 2_000;
 
 /** Takes over what the preferences say. @returns {boolean} whether the microphone has to be captured again */
 export function applyTransmit() {
@@ -47,6 +50,7 @@ export class VoiceControl {
   #meter = null;
   #loud = 0;
   #hintedAt = -Infinity;
+  #spokeAt = -Infinity;
   #timer;
   /** The key that is held just now; it is let go of wherever one writes by then. @type {string | null} */
   #heldKey = null;
@@ -105,6 +109,7 @@ export class VoiceControl {
     window.clearInterval(this.#timer);
     this.#meter?.close();
     gate.isPushed = false;
+    warnInTitle(null);
   }
 
   /** @param {KeyboardEvent} event */
@@ -151,8 +156,13 @@ export class VoiceControl {
       this.#meter?.close();
       this.#meter = track && new LevelMeter(track);
     }
-    this.#loud = (this.#meter?.level ?? 0) >= SPEAKS ? this.#loud + 1 : 0;
+    const level = this.#meter?.level ?? 0;
+    this.#loud = level >= SPEAKS ? this.#loud + 1 : 0;
     const now = performance.now();
+    if (this.#loud >= LOOKS) this.#spokeAt = now;
+    // It stays for as long as a pause between words, so that it does not come and go with each of them.
+    if (this.#meter && now - this.#spokeAt < TITLE_STAYS) warnInTitle(level);
+    else warnInTitle(null);
     if (this.#loud < LOOKS || now - this.#hintedAt < HINT_PAUSE) return;
     this.#hintedAt = now;
     notify(t('You are muted. Turn on your microphone to be heard.'));
