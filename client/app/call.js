@@ -2,6 +2,7 @@
 
 import { keepScreenOn } from './appearance.js';
 import { ChatPanel } from './chat-panel.js';
+import { DeviceWatch } from './device-watch.js';
 import { byId, dress, icon } from './dom.js';
 import { chooseReaction, followReactions, hasHandRaised, toggleHand } from './gestures.js';
 import { showMode, tellMode } from './mode-view.js';
@@ -56,6 +57,7 @@ export class Call {
   #chat;
   #settings;
   #voice;
+  #devices;
   #letScreenGo = () => {};
   /** Who has a hand up. @type {Set<Participant>} */
   #hands = new Set();
@@ -78,6 +80,7 @@ export class Call {
     this.#chat = new ChatPanel(room, (unread) => this.#showUnread(unread));
     this.#settings = new SettingsPanel(room, () => this.#voice.render());
     this.#voice = new VoiceControl(room);
+    this.#devices = new DeviceWatch(room, () => this.#settings.refresh());
     this.#listen();
     this.#wireControls();
   }
@@ -106,6 +109,7 @@ export class Call {
   close() {
     this.#ending.abort();
     this.#voice.close();
+    this.#devices.close();
     this.#letScreenGo();
     window.clearInterval(this.#statisticsTimer);
     this.#view.hidden = true;
@@ -205,7 +209,7 @@ export class Call {
       this.#people.update();
       this.#renderKnocking();
     });
-    this.#on('error', ({ error }) => notifyError(error));
+    this.#on('error', ({ error }) => this.#devices.lost(error) || notifyError(error));
   }
 
   #wireControls() {

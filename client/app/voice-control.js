@@ -5,7 +5,7 @@ import { LevelMeter, VoiceGate } from '../sdk/strait.js';
 import { byId, mark } from './dom.js';
 import { keyName } from './push-key.js';
 import { notify } from './notices.js';
-import { loadPreferences } from './preferences.js';
+import { loadPreferences, processing } from './preferences.js';
 import { warnInTitle } from './tab-title.js';
 import { t } from './words.js';
 
@@ -35,7 +35,7 @@ export function applyTransmit() {
 
 /** The microphone as the preferences want it. */
 export function microphoneOptions() {
-  return { deviceId: loadPreferences().microphone, gate };
+  return { deviceId: loadPreferences().microphone, gate, ...processing() };
 }
 
 /** Whether a key is meant for what is written. @param {EventTarget | null} target */
