@@ -15,6 +15,7 @@ import { listenForShortcuts, showShortcuts } from './shortcuts.js';
 import { play } from './sounds.js';
 import { setTitle } from './tab-title.js';
 import { TileGrid } from './tile-grid.js';
+import { ViewControl } from './view-control.js';
 import { VoiceControl, microphoneOptions } from './voice-control.js';
 import { t } from './words.js';
 import { StraitError, worstQuality } from '../sdk/strait.js';
@@ -53,6 +54,7 @@ export class Call {
   #view = byId('call');
   #room;
   #tiles;
+  #views;
   #people;
   #chat;
   #settings;
@@ -76,7 +78,8 @@ export class Call {
     this.#room = room;
     room.limitVideo(videoLimit());
     this.#tiles = new TileGrid(room);
-    this.#people = new PeoplePanel(room);
+    this.#views = new ViewControl(this.#tiles, this.#ending.signal);
+    this.#people = new PeoplePanel(room, (participant, isPinned) => this.#tiles.pin(participant, isPinned));
     this.#chat = new ChatPanel(room, (unread) => this.#showUnread(unread));
     this.#settings = new SettingsPanel(room, () => this.#voice.render());
     this.#voice = new VoiceControl(room);
@@ -226,6 +229,9 @@ export class Call {
       ['settings-button', () => this.#togglePanel('settings')],
       ['panel-close', () => this.#closePanel()],
       ['leave-button', () => this.#room.leave()],
+      ['view-button', () => this.#views.toggleView()],
+      ['pip-button', () => this.#views.togglePictureInPicture()],
+      ['full-screen-button', () => this.#views.toggleFullScreen()],
       ['copy-link', () => this.#copyLink()],
       ['start-audio', () => this.#room.startAudio()],
     ];
@@ -261,6 +267,9 @@ export class Call {
       { key: 'r', what: 'Reactions', act: press('reaction-button') },
       { key: 'c', what: 'Chat', act: press('chat-button') },
       { key: 'p', what: 'People and volume', act: press('people-button') },
+      { key: 'g', what: 'Show whoever speaks large, or everybody alike', act: press('view-button') },
+      { key: 'i', what: 'Picture in a window of its own', act: press('pip-button') },
+      { key: 'f', what: 'Full screen', act: press('full-screen-button') },
       { key: '?', what: 'Show this list', act: () => showShortcuts(shortcuts) },
     ];
     return shortcuts;

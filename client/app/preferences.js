@@ -23,6 +23,7 @@
  * @property {Switch} autoGainControl whether soft voices are made louder
  * @property {'system' | 'light' | 'dark' | 'contrast'} theme
  * @property {Language | ''} language empty: as the browser wants it
+ * @property {'grid' | 'speaker'} view whether all are shown alike or whoever speaks large
  * @property {'on' | 'off'} sounds when people come and go
  */
 
@@ -45,6 +46,7 @@ const DEFAULTS = {
   autoGainControl: 'on',
   theme: 'system',
   language: '',
+  view: 'grid',
   sounds: 'on',
 };
 
