@@ -2,6 +2,7 @@
 
 import { keepScreenOn } from './appearance.js';
 import { ChatPanel } from './chat-panel.js';
+import { DeviceWatch } from './device-watch.js';
 import { byId, dress, icon } from './dom.js';
 import { chooseReaction, followReactions, hasHandRaised, toggleHand } from './gestures.js';
 import { showMode, tellMode } from './mode-view.js';
@@ -12,7 +13,9 @@ import { isPrivate, linkTo } from './room-link.js';
 import { SettingsPanel } from './settings-panel.js';
 import { listenForShortcuts, showShortcuts } from './shortcuts.js';
 import { play } from './sounds.js';
+import { setTitle } from './tab-title.js';
 import { TileGrid } from './tile-grid.js';
+import { ViewControl } from './view-control.js';
 import { VoiceControl, microphoneOptions } from './voice-control.js';
 import { t } from './words.js';
 import { StraitError, worstQuality } from '../sdk/strait.js';
@@ -51,10 +54,12 @@ export class Call {
   #view = byId('call');
   #room;
   #tiles;
+  #views;
   #people;
   #chat;
   #settings;
   #voice;
+  #devices;
   #letScreenGo = () => {};
   /** Who has a hand up. @type {Set<Participant>} */
   #hands = new Set();
@@ -73,10 +78,12 @@ export class Call {
     this.#room = room;
     room.limitVideo(videoLimit());
     this.#tiles = new TileGrid(room);
-    this.#people = new PeoplePanel(room);
+    this.#views = new ViewControl(this.#tiles, this.#ending.signal);
+    this.#people = new PeoplePanel(room, (participant, isPinned) => this.#tiles.pin(participant, isPinned));
     this.#chat = new ChatPanel(room, (unread) => this.#showUnread(unread));
     this.#settings = new SettingsPanel(room, () => this.#voice.render());
     this.#voice = new VoiceControl(room);
+    this.#devices = new DeviceWatch(room, () => this.#settings.refresh());
     this.#listen();
     this.#wireControls();
   }
@@ -87,7 +94,7 @@ export class Call {
     this.#view.hidden = false;
     byId('room-name').textContent = this.#room.roomId;
     byId('room-name').title = this.#room.roomId;
-    document.title = `${this.#room.roomId} · Strait`;
+    setTitle(`${this.#room.roomId} · Strait`);
     void this.#room.setSpeaker(loadPreferences().speaker);
     byId('open-warning').hidden = !this.#room.open || isPrivate(location.hostname);
     this.#renderControls();
@@ -105,6 +112,7 @@ export class Call {
   close() {
     this.#ending.abort();
     this.#voice.close();
+    this.#devices.close();
     this.#letScreenGo();
     window.clearInterval(this.#statisticsTimer);
     this.#view.hidden = true;
@@ -114,7 +122,7 @@ export class Call {
     byId('notices').replaceChildren();
     byId('banner').hidden = true;
     byId('audio-prompt').hidden = true;
-    document.title = 'Strait';
+    setTitle('Strait');
   }
 
   /**
@@ -204,7 +212,7 @@ export class Call {
       this.#people.update();
       this.#renderKnocking();
     });
-    this.#on('error', ({ error }) => notifyError(error));
+    this.#on('error', ({ error }) => this.#devices.lost(error) || notifyError(error));
   }
 
   #wireControls() {
@@ -221,6 +229,9 @@ export class Call {
       ['settings-button', () => this.#togglePanel('settings')],
       ['panel-close', () => this.#closePanel()],
       ['leave-button', () => this.#room.leave()],
+      ['view-button', () => this.#views.toggleView()],
+      ['pip-button', () => this.#views.togglePictureInPicture()],
+      ['full-screen-button', () => this.#views.toggleFullScreen()],
       ['copy-link', () => this.#copyLink()],
       ['start-audio', () => this.#room.startAudio()],
     ];
@@ -256,6 +267,9 @@ export class Call {
       { key: 'r', what: 'Reactions', act: press('reaction-button') },
       { key: 'c', what: 'Chat', act: press('chat-button') },
       { key: 'p', what: 'People and volume', act: press('people-button') },
+      { key: 'g', what: 'Show whoever speaks large, or everybody alike', act: press('view-button') },
+      { key: 'i', what: 'Picture in a window of its own', act: press('pip-button') },
+      { key: 'f', what: 'Full screen', act: press('full-screen-button') },
       { key: '?', what: 'Show this list', act: () => showShortcuts(shortcuts) },
     ];
     return shortcuts;

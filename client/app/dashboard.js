@@ -25,7 +25,14 @@ document.addEventListener('visibilitychange', () => void look());
 setInterval(() => void look(), EVERY);
 /** What the server said last. @type {Calls | null} */
 let shown = null;
-window.addEventListener('resize', () => shown && show(shown));
+/** When, in milliseconds. */
+let shownAt = 0;
+// What it says of their age stays.
+window.addEventListener('resize', () => {
+  const freshness = byId('freshness').textContent;
+  if (shown) show(shown);
+  byId('freshness').textContent = freshness;
+});
 void look();
 
 async function look() {
@@ -36,18 +43,35 @@ async function look() {
   try {
     response = await fetch('/admin/v1/calls', { headers: token ? { authorization: `Bearer ${token}` } : {} });
   } catch {
-    byId('freshness').textContent = 'The server does not answer. What is shown is what it said last.';
-    return;
+    return wait('The server does not answer');
   }
-  if (!response.ok)
-    return refuse(await response.json().catch(() => ({ error: response.statusText, action: '' })), token);
+  if (!response.ok) {
+    const problem = await response.json().catch(() => ({ error: response.statusText || String(response.status) }));
+    // Only these are about the token; a server that is busy or about to end says so of itself.
+    if (response.status === 401 || response.status === 403) return refuse(problem, token);
+    return wait(`The server says: ${problem.error}`);
+  }
+  try {
+    shown = /** @type {Calls} */ (await response.json());
+  } catch {
+    return wait('The answer of the server broke off');
+  }
+  shownAt = Date.now();
   form.hidden = true;
-  shown = /** @type {Calls} */ (await response.json());
   show(shown);
 }
 
-/** @param {{error: string, action: string}} problem @param {string | null} token */
-function refuse({ error, action }, token) {
+/** Leaves the figures as they are and says how old they are: it is tried again soon. @param {string} why */
+function wait(why) {
+  const age = `What is shown is ${Math.round((Date.now() - shownAt) / 1000)} s old, as of ${timeOf(shownAt)}. `;
+  byId('freshness').textContent = `${why}. ${shown ? age : ''}Trying again.`;
+}
+
+/** @param {number} at */
+const timeOf = (at) => new Date(at).toLocaleTimeString();
+
+/** @param {{error: string, action?: string}} problem @param {string | null} token */
+function refuse({ error, action = '' }, token) {
   sessionStorage.removeItem(TOKEN);
   shown = null;
   byId('figures').hidden = true;
@@ -60,7 +84,7 @@ function refuse({ error, action }, token) {
 
 /** @param {Calls} calls */
 function show(calls) {
-  byId('freshness').textContent = `As of ${new Date().toLocaleTimeString()}`;
+  byId('freshness').textContent = `As of ${timeOf(shownAt)}`;
   // Charts are as wide as their places.
   byId('figures').hidden = false;
   showNow(calls.now);

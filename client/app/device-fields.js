@@ -4,6 +4,7 @@ import { listDevices } from '../sdk/strait.js';
 import { make } from './dom.js';
 import { keyName, pushKeyField } from './push-key.js';
 import {
+  PROCESSING,
   QUALITIES,
   RECEIVED,
   SENSITIVITY,
@@ -20,7 +21,7 @@ const CODECS = { VP8: 'VP8', VP9: 'VP9', H264: 'H.264', AV1: 'AV1' };
 
 /**
  * @typedef {'microphone' | 'camera' | 'speaker' | 'quality' | 'received' | 'codec' | 'transmit' | 'sensitivity' | 'pushKey'
- *   | 'theme' | 'language' | 'sounds'} Field
+ *   | keyof PROCESSING | 'theme' | 'language' | 'sounds'} Field
  */
 
 /**
@@ -43,6 +44,17 @@ export async function showDeviceFields(container, { prefix, withCodec, onChange 
       onChange(field);
     });
     return make('div', {}, make('label', { for: id }, t(label)), select);
+  };
+  /** @param {keyof PROCESSING} field */
+  const toggle = (field) => {
+    const id = `${prefix}-${field}`;
+    const box = make('input', { type: 'checkbox', role: 'switch', id, 'data-testid': `${field}-switch` });
+    box.checked = preferences[field] === 'on';
+    box.addEventListener('change', () => {
+      savePreferences({ [field]: box.checked ? 'on' : 'off' });
+      onChange(field);
+    });
+    return make('label', { class: 'switch', for: id }, box, t(PROCESSING[field].label));
   };
   const fields = [
     field('microphone', 'Microphone', named(microphones, 'Microphone')),
@@ -71,7 +83,9 @@ export async function showDeviceFields(container, { prefix, withCodec, onChange 
       );
     }
   }
+  const toggles = /** @type {(keyof PROCESSING)[]} */ (Object.keys(PROCESSING)).map(toggle);
   fields.push(
+    make('div', { class: 'switches', role: 'group', 'aria-label': t('Your voice') }, ...toggles),
     field('theme', 'Appearance', labelled(THEMES)),
     field('language', 'Language', Object.entries(LANGUAGES)),
     field('sounds', 'Sounds when people come and go', labelled(SOUNDS)),

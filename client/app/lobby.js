@@ -6,7 +6,7 @@ import { showDeviceFields } from './device-fields.js';
 import { makeDeviceTests } from './device-test.js';
 import { byId, dress } from './dom.js';
 import { errorText, notify } from './notices.js';
-import { cameraOptions, loadPreferences, savePreferences } from './preferences.js';
+import { PROCESSING, cameraOptions, loadPreferences, savePreferences } from './preferences.js';
 import { isPrivate, isRoomId, parseRoom, roomOf } from './room-link.js';
 import { applyTransmit, gate, microphoneOptions } from './voice-control.js';
 import { t } from './words.js';
@@ -214,6 +214,7 @@ export class Lobby {
       withCodec: true,
       onChange: (field) => {
         if ((field === 'microphone' || field === 'camera') && this.#devices[field].wanted) void this.#open(field);
+        if (field in PROCESSING && this.#devices.microphone.track) void this.#open('microphone');
         if (field === 'transmit' && applyTransmit() && this.#devices.microphone.track) void this.#open('microphone');
         gate.isPushed = true;
         if (field === 'sensitivity') applyTransmit();

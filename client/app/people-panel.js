@@ -27,9 +27,15 @@ export class PeoplePanel {
   #qualities = new Map();
   #detailed = false;
 
-  /** @param {Room} room */
-  constructor(room) {
+  #onPin;
+
+  /**
+   * @param {Room} room
+   * @param {(participant: Participant, isPinned: boolean) => void} onPin somebody is to be kept on screen, or no more
+   */
+  constructor(room, onPin) {
     this.#room = room;
+    this.#onPin = onPin;
     this.element.append(this.#door, this.#connection);
   }
 
@@ -64,7 +70,7 @@ export class PeoplePanel {
     for (const participant of people) {
       let row = this.#rows.get(participant);
       if (!row) {
-        row = makeRow(this.#room, participant);
+        row = makeRow(this.#room, participant, this.#onPin);
         this.#rows.set(participant, row);
         this.element.append(row.element);
       }
@@ -123,8 +129,13 @@ export class PeoplePanel {
   }
 }
 
-/** @param {Room} room @param {Participant} participant @returns {Row} */
-function makeRow(room, participant) {
+/**
+ * @param {Room} room
+ * @param {Participant} participant
+ * @param {(participant: Participant, isPinned: boolean) => void} onPin
+ * @returns {Row}
+ */
+function makeRow(room, participant, onPin) {
   const bar = make('i');
   const name = make('span', { class: 'name' });
   const marks = make('span', { class: 'person-title' });
@@ -134,7 +145,7 @@ function makeRow(room, participant) {
     { class: 'person' },
     make('div', { class: 'person-title' }, name, make('div', { class: 'level', 'aria-hidden': 'true' }, bar), marks),
   );
-  if (!participant.isLocal) element.append(volumeSlider(participant), pinBox(participant));
+  if (!participant.isLocal) element.append(volumeSlider(participant), pinBox(participant, onPin));
   if (!participant.isLocal) {
     const about = make('div', { class: 'deeds' });
     if (room.permissions.moderate) about.append(...moderation(room, participant));
@@ -160,15 +171,21 @@ function volumeSlider(participant) {
 }
 
 /**
- * Keeps somebody seen and heard whoever else speaks, where a room has more people than fit.
+ * Keeps somebody seen and heard whoever else speaks, where a room has more people than fit, and shows them large.
  * @param {Participant} participant
+ * @param {(participant: Participant, isPinned: boolean) => void} onPin
  */
-function pinBox(participant) {
+function pinBox(participant, onPin) {
   const box = make('input', { type: 'checkbox', 'data-testid': 'pin' });
   box.addEventListener('change', () => {
+    onPin(participant, box.checked);
     for (const source of /** @type {const} */ (['microphone', 'camera'])) {
       const track = participant.track(source);
-      if (track instanceof RemoteTrack) track.setPinned(box.checked).catch(() => (box.checked = track.pinned));
+      if (track instanceof RemoteTrack)
+        track.setPinned(box.checked).catch(() => {
+          box.checked = track.pinned;
+          onPin(participant, track.pinned);
+        });
     }
   });
   return make('label', { class: 'hint' }, box, ` ${t('Keep on screen')}`);

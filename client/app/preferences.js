@@ -4,6 +4,8 @@
 /** @import {VoiceMode} from '../sdk/voice-gate.js' */
 /** @import {Language} from './words.js' */
 
+/** @typedef {'on' | 'off'} Switch */
+
 /**
  * @typedef {object} Preferences
  * @property {string} name
@@ -16,8 +18,12 @@
  * @property {VoiceMode} transmit when one is heard
  * @property {Sensitivity} sensitivity how soft a voice may be to be heard, where that is when one is
  * @property {string} pushKey which key is held to be heard, as `KeyboardEvent.code`
+ * @property {Switch} echoCancellation
+ * @property {Switch} noiseSuppression
+ * @property {Switch} autoGainControl whether soft voices are made louder
  * @property {'system' | 'light' | 'dark' | 'contrast'} theme
  * @property {Language | ''} language empty: as the browser wants it
+ * @property {'grid' | 'speaker'} view whether all are shown alike or whoever speaks large
  * @property {'on' | 'off'} sounds when people come and go
  */
 
@@ -35,8 +41,12 @@ const DEFAULTS = {
   transmit: 'always',
   sensitivity: 'medium',
   pushKey: 'Space',
+  echoCancellation: 'on',
+  noiseSuppression: 'on',
+  autoGainControl: 'on',
   theme: 'system',
   language: '',
+  view: 'grid',
   sounds: 'on',
 };
 
@@ -75,6 +85,13 @@ export const THEMES = {
   contrast: { label: 'High contrast' },
 };
 
+/** What the browser does to what the microphone hears. */
+export const PROCESSING = {
+  noiseSuppression: { label: 'Suppress noise' },
+  autoGainControl: { label: 'Adjust the volume of my voice' },
+  echoCancellation: { label: 'Cancel echo' },
+};
+
 export const SOUNDS = { on: { label: 'On' }, off: { label: 'Off' } };
 
 /** @returns {Preferences} */
@@ -98,6 +115,16 @@ export function savePreferences(changes) {
 /** What is wanted of the pictures of others at most. */
 export function videoLimit() {
   return RECEIVED[loadPreferences().received]?.limit ?? {};
+}
+
+/** What is to be done to what the microphone hears. */
+export function processing() {
+  const { echoCancellation, noiseSuppression, autoGainControl } = loadPreferences();
+  return {
+    echoCancellation: echoCancellation === 'on',
+    noiseSuppression: noiseSuppression === 'on',
+    autoGainControl: autoGainControl === 'on',
+  };
 }
 
 /** The camera as the preferences want it. */

@@ -4,7 +4,7 @@ import { applyTheme } from './appearance.js';
 import { showDeviceFields } from './device-fields.js';
 import { make } from './dom.js';
 import { notify, notifyError } from './notices.js';
-import { cameraEncoding, cameraOptions, loadPreferences, videoLimit } from './preferences.js';
+import { PROCESSING, cameraEncoding, cameraOptions, loadPreferences, videoLimit } from './preferences.js';
 import { applyTransmit, microphoneOptions } from './voice-control.js';
 import { t } from './words.js';
 import { LocalTrack, StraitError } from '../sdk/strait.js';
@@ -28,6 +28,11 @@ export class SettingsPanel {
     this.#onVoice = onVoice;
   }
 
+  /** Devices were plugged in or out. */
+  refresh() {
+    if (this.element.isConnected) this.opened();
+  }
+
   opened() {
     void showDeviceFields(this.element, {
       prefix: 'call-field',
@@ -46,7 +51,8 @@ export class SettingsPanel {
     const { speaker } = loadPreferences();
     try {
       const mustCapture = field === 'transmit' && applyTransmit();
-      if (field === 'microphone' || mustCapture) await this.#room.switchDevice('microphone', microphoneOptions());
+      if (field === 'microphone' || field in PROCESSING || mustCapture)
+        await this.#room.switchDevice('microphone', microphoneOptions());
       if (field === 'sensitivity') applyTransmit();
       if (field === 'transmit' || field === 'pushKey') this.#onVoice();
       if (field === 'theme') applyTheme();

@@ -1,6 +1,8 @@
-// All tiles, sized so that they fill the space as well as can be: shared screens on a stage, people in the rest.
+// All tiles, sized so that they fill the space as well as can be: on a stage what is to be seen large, which is shared screens,
+// whoever is kept on screen and, if wanted, whoever speaks; everybody else in the rest.
 
 import { byId, make, mark } from './dom.js';
+import { loadPreferences } from './preferences.js';
 import { Tile } from './tile.js';
 import { t } from './words.js';
 
@@ -21,6 +23,10 @@ export class TileGrid {
   /** @type {Map<string, Tile>} */
   #tiles = new Map();
   #lonely = make('p', { class: 'lonely' }, t('Nobody else is here yet. Copy the link above and send it to someone.'));
+  /** Who is kept on screen. @type {Set<Participant>} */
+  #pinned = new Set();
+  /** Who of the others has spoken last. @type {Participant | null} */
+  #speaker = null;
   #resize = new ResizeObserver(() => this.#layOut());
 
   /** @param {Room} room */
@@ -33,9 +39,38 @@ export class TileGrid {
 
   /** @param {Participant} participant */
   update(participant) {
+    if (participant.dominant && !participant.isLocal) this.#speaker = participant;
     const isHere = participant.isLocal || this.#room.participants.get(participant.participantId) === participant;
     this.#keep(participant, 'camera', isHere);
     this.#keep(participant, 'screen', isHere && participant.track('screen') !== null);
+    if (!isHere) {
+      this.#pinned.delete(participant);
+      if (this.#speaker === participant) this.#speaker = null;
+    }
+    if (this.#arrange()) this.#layOut();
+  }
+
+  /** Shows somebody large, or as everybody else. @param {Participant} participant @param {boolean} isPinned */
+  pin(participant, isPinned) {
+    if (isPinned) this.#pinned.add(participant);
+    else this.#pinned.delete(participant);
+    this.rearrange();
+  }
+
+  /** What is to be seen large has changed. */
+  rearrange() {
+    if (this.#arrange()) this.#layOut();
+  }
+
+  /** The picture that matters most now. @returns {HTMLVideoElement | null} `null`: nobody shows one */
+  get mainPicture() {
+    const shown = [...this.#tiles.values()].filter(({ hasPicture }) => hasPicture);
+    const best =
+      shown.find(({ element }) => element.parentElement === this.#stage) ??
+      shown.find(({ participant }) => participant === this.#speaker) ??
+      shown.find(({ participant }) => !participant.isLocal) ??
+      shown[0];
+    return best?.video ?? null;
   }
 
   updateLevels() {
@@ -68,6 +103,7 @@ export class TileGrid {
       if (!tile) return;
       tile.remove();
       this.#tiles.delete(key);
+      this.#arrange();
       this.#layOut();
     } else if (tile) {
       tile.update();
@@ -76,14 +112,41 @@ export class TileGrid {
       this.#tiles.set(key, added);
       added.update();
       (source === 'screen' ? this.#stage : this.#people).append(added.element);
+      this.#arrange();
       this.#layOut();
     }
   }
 
+  /** Puts every tile where it belongs, always in the same order. @returns {boolean} whether anything was moved */
+  #arrange() {
+    const speaker = this.#largeSpeaker();
+    const areas = new Map(
+      [...this.#tiles.values()].map((tile) => {
+        const { source, participant } = tile;
+        const isLarge = source === 'screen' || this.#pinned.has(participant) || participant === speaker;
+        return [tile, isLarge ? this.#stage : this.#people];
+      }),
+    );
+    const moved = [...areas].filter(([tile, area]) => tile.element.parentElement !== area);
+    for (const [tile, area] of moved) {
+      const order = [...this.#tiles.values()];
+      const next = order.slice(order.indexOf(tile) + 1).find(({ element }) => element.parentElement === area);
+      tile.place(area, next?.element ?? null);
+    }
+    return moved.length > 0;
+  }
+
+  /** Who is shown large because they speak: nobody while something else is. */
+  #largeSpeaker() {
+    const isSharing = [...this.#tiles.values()].some(({ source }) => source === 'screen');
+    if (loadPreferences().view !== 'speaker' || isSharing || this.#pinned.size > 0) return null;
+    return this.#speaker ?? [...this.#room.participants.values()][0] ?? null;
+  }
+
   #layOut() {
-    const sharing = this.#stage.childElementCount > 0;
-    mark(this.#view, 'sharing', sharing);
-    const alone = this.#room.participants.size === 0 && this.#tiles.size > 0 && !sharing;
+    const staged = this.#stage.childElementCount > 0;
+    mark(this.#view, 'staged', staged);
+    const alone = this.#room.participants.size === 0 && this.#tiles.size > 0 && !staged;
     if (alone) this.#people.append(this.#lonely);
     else this.#lonely.remove();
     for (const area of [this.#stage, this.#people]) {

@@ -92,6 +92,29 @@ export class Tile {
     this.#badge.textContent = t(away ? 'Reconnecting…' : 'Sound and picture interrupted');
   }
 
+  /** Where its picture is played. */
+  get video() {
+    return this.#picture;
+  }
+
+  get hasPicture() {
+    return 'picture' in this.element.dataset;
+  }
+
+  /**
+   * Puts it elsewhere on the page, where its picture goes on.
+   * @param {HTMLElement} area
+   * @param {HTMLElement | null} next in front of which it is then
+   */
+  place(area, next) {
+    const { element } = this;
+    if (element.parentElement === area && element.nextElementSibling === next) return;
+    // Not every browser can move what plays without stopping it.
+    if (element.isConnected && 'moveBefore' in area) /** @type {any} */ (area).moveBefore(element, next);
+    else area.insertBefore(element, next);
+    if (this.#attached && this.#picture.paused) this.#picture.play?.()?.catch(() => {});
+  }
+
   updateLevel() {
     this.#levelBar.style.transform = `scaleX(${this.participant.level.toFixed(2)})`;
   }

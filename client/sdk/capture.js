@@ -8,6 +8,9 @@ import { StraitError } from './errors.js';
  * @typedef {object} MicrophoneOptions
  * @property {string} [deviceId]
  * @property {VoiceGate} [gate] when it is heard; left out: always
+ * @property {boolean} [echoCancellation] whether the browser takes out what the speaker plays; it does unless told otherwise
+ * @property {boolean} [noiseSuppression] the same of noise
+ * @property {boolean} [autoGainControl] the same of making soft voices louder, and loud ones softer
  *
  * @typedef {object} CameraOptions
  * @property {string} [deviceId]
@@ -25,8 +28,14 @@ import { StraitError } from './errors.js';
  */
 
 /** @param {MicrophoneOptions} [options] */
-export async function captureMicrophone({ deviceId, gate } = {}) {
-  const constraints = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+export async function captureMicrophone({
+  deviceId,
+  gate,
+  echoCancellation = true,
+  noiseSuppression = true,
+  autoGainControl = true,
+} = {}) {
+  const constraints = { echoCancellation, noiseSuppression, autoGainControl };
   const stream = await capture('microphone', deviceId, (device) => ({ audio: { ...constraints, ...device } }));
   const track = /** @type {MediaStreamTrack} */ (stream.getAudioTracks()[0]);
   return gate ? gate.through(track) : track;

@@ -234,7 +234,7 @@ export class Publisher {
       ending.catch((error) => this.#host.onError(error));
       return;
     }
-    track.setMuted(true).catch((error) => this.#host.onError(error));
+    // Said first: whoever wants to go on with another device can still see whether this one was on.
     this.#host.onError(
       new StraitError(
         'device-lost',
@@ -242,6 +242,7 @@ export class Publisher {
         'Connect it again or choose another one, then turn it on.',
       ),
     );
+    track.setMuted(true).catch((error) => this.#host.onError(error));
   }
 
   /** @param {LocalTrack} track */
