@@ -150,6 +150,11 @@ export class LocalTrack extends Track {
     return this.applyEncoding();
   }
 
+  /** The same, unless the server has said so already. @param {number} maxBitrate bits per second */
+  async limitAtFirst(maxBitrate) {
+    if (this.#wanted === null) await this.limit(maxBitrate);
+  }
+
   /** A section that begins anew sends everything until the server says otherwise. */
   forgetActive() {
     this.#active = null;

@@ -10,6 +10,9 @@ import { StraitError } from './errors.js';
 /** @import {LocalTrack} from './local-track.js' */
 /** @import {Answer, Joined, OfferRequest, PublicationInfo, Resumed, SlotCounts} from './protocol.js' */
 
+/** Sound when a call has moved here, bits per second, until the server says what the networks of all carry. */
+const AUDIO_BITRATE = 64_000;
+
 /**
  * @typedef {object} SfuHost
  * @property {(offer: OfferRequest, isWanted: () => boolean) => Promise<Answer>} exchange
@@ -34,6 +37,8 @@ export class SfuManager {
   /** The first exchange of the present connection. @type {Promise<void>} */
   #opened = Promise.resolve();
   #isHeld = false;
+  /** Whether a call moves here that was not here before. */
+  #comes = false;
   /** @type {SlotCounts} */
   #slots = { audio: 0, video: 0 };
   /** @type {RTCIceServer[]} */
@@ -117,6 +122,7 @@ export class SfuManager {
     const media = this.#media;
     if (!media) return;
     this.#media = null;
+    this.#comes = false;
     media.close();
     for (const track of this.#host.tracks()) void track.hold(false);
     this.#host.onClosed();
@@ -129,8 +135,21 @@ export class SfuManager {
     for (const track of this.#host.tracks()) track.hold(isHeld).catch((error) => this.#host.onError(error));
   }
 
-  /** The server says itself at which rate it wants sound. */
-  slow() {}
+  /**
+   * While a call moves here its sound is what browsers make of it by themselves, about 32 kbit/s, and better when it has come.
+   * @param {boolean} isSlow
+   */
+  slow(isSlow) {
+    if (isSlow) {
+      this.#comes ||= !this.#media || this.#isHeld;
+      return;
+    }
+    if (this.#comes && this.#media)
+      for (const track of this.#host.tracks())
+        if (track.source === 'microphone')
+          track.limitAtFirst(AUDIO_BITRATE).catch((error) => this.#host.onError(error));
+    this.#comes = false;
+  }
 
   /** @param {LocalTrack} track */
   async publish(track) {

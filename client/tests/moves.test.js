@@ -218,6 +218,24 @@ test('what was unpublished in mid-move does not come back', async () => {
   assert.equal(sent(hall.toServer(anna)).length, 1);
 });
 
+test('sound has 64 kbit/s when the call has come to the server, until the server says what it may have', async () => {
+  const [anna] = await two();
+  const rate = () =>
+    hall.toServer(anna).transceivers.find(({ sender }) => sender.track).sender.parameters.encodings[0].maxBitrate;
+  await hall.moves('sfu');
+  await hall.clock.advance(1000);
+  assert.equal(rate(), undefined);
+  await hall.tell({ mode: 'sfu', movingTo: null });
+  assert.equal(rate(), 64_000);
+  const order = { trackId: anna.tracks.microphone.trackId, maxBitrate: 16_000 };
+  await anna.sockets.at(-1).news('bitrate', order);
+  assert.equal(rate(), 16_000);
+  await hall.moves('p2p');
+  await hall.clock.advance(100);
+  await hall.tell({ movingTo: null, reason: 'size' });
+  assert.equal(rate(), 16_000);
+});
+
 test('a move that is not needed any more has not failed; one that is undone has, also for who had gone over', async () => {
   const [anna, ben] = await two();
   const news = [];
