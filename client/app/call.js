@@ -383,7 +383,7 @@ export class Call {
     chip.textContent = t(text ?? '');
     chip.dataset.state = shown;
     if (shown === 'connected') chip.dataset.testid = 'connected';
-    else delete chip.dataset.testid;
+    else chip.dataset.testid = 'connection-status';
     const banner = byId('banner');
     banner.hidden = !this.#wasConnected || shown !== 'reconnecting';
     banner.textContent =

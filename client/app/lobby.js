@@ -7,7 +7,7 @@ import { makeDeviceTests } from './device-test.js';
 import { byId, dress } from './dom.js';
 import { errorText, notify } from './notices.js';
 import { PROCESSING, cameraOptions, loadPreferences, savePreferences } from './preferences.js';
-import { isPrivate, isRoomId, parseRoom, roomOf } from './room-link.js';
+import { TEST_ROOM, isPrivate, isRoomId, isTest, parseRoom, roomOf } from './room-link.js';
 import { applyTransmit, gate, microphoneOptions } from './voice-control.js';
 import { t } from './words.js';
 
@@ -78,6 +78,13 @@ export class Lobby {
     this.#showFields();
   }
 
+  /** Joins the room of the tests by a name that nobody else has. */
+  joinTest() {
+    this.#name.value = `participant-${Date.now()}`;
+    this.#room.value = TEST_ROOM;
+    return this.#submit(false);
+  }
+
   hide() {
     this.#view.hidden = true;
     this.#meter?.close();
@@ -122,7 +129,7 @@ export class Lobby {
       problem[0].focus();
       return;
     }
-    if (known === '') savePreferences({ name });
+    if (known === '' && !isTest(location)) savePreferences({ name });
     this.#setBusy(true);
     const mayJoin = await this.#openWanted();
     if (mayJoin) {
@@ -214,7 +221,11 @@ export class Lobby {
       withCodec: true,
       onChange: (field) => {
         if ((field === 'microphone' || field === 'camera') && this.#devices[field].wanted) void this.#open(field);
-        if (field in PROCESSING && this.#devices.microphone.track) void this.#open('microphone');
+        if (field in PROCESSING && this.#devices.microphone.track) {
+          // A device that is open already is given again with what is done to it now.
+          this.#devices.microphone.track.stop();
+          void this.#open('microphone');
+        }
         if (field === 'transmit' && applyTransmit() && this.#devices.microphone.track) void this.#open('microphone');
         gate.isPushed = true;
         if (field === 'sensitivity') applyTransmit();
@@ -293,6 +304,7 @@ export class Lobby {
     this.#busy = busy;
     for (const button of this.#buttons) button.disabled = busy;
     byId('join-button').textContent = t(busy ? 'Joining…' : 'Join room');
+    byId('lobby-state').textContent = t(busy ? 'Connecting' : 'Disconnected');
   }
 }
 

@@ -8,7 +8,7 @@ import { Call } from './call.js';
 import { loadIcons } from './dom.js';
 import { Lobby } from './lobby.js';
 import { cameraEncoding, cameraOptions, loadPreferences } from './preferences.js';
-import { linkTo, nameIn, tokenOf } from './room-link.js';
+import { isTest, linkTo, nameIn, tokenOf } from './room-link.js';
 
 /** @import {JoinChoice} from './lobby.js' */
 
@@ -29,6 +29,7 @@ async function begin() {
   await loadWords(loadPreferences().language || ownLanguage());
   lobby = new Lobby(join, () => nameIn(sessionStorage.getItem(TOKEN) ?? ''));
   await lobby.show(null);
+  if (isTest(location)) await lobby.joinTest();
 }
 
 /** @param {JoinChoice} choice */

@@ -108,6 +108,7 @@ export class PeoplePanel {
     this.#connection.hidden = !statistics;
     if (statistics)
       this.#connection.replaceChildren(
+        ...directions(statistics),
         table(
           t(this.#room.topology?.mode === 'p2p' ? 'Connections to the others' : 'Connection to the server'),
           connectionRows(statistics.connection),
@@ -322,6 +323,28 @@ function marksOf(participant) {
 
 /** @type {[string, string]} */
 const SELF_SIGNED = ['Certificate', 'self-signed: no calls where only TLS gets through'];
+
+/**
+ * Whether what one sends goes out, and what others send comes in, and how much that is. It is one connection for both.
+ * @param {RoomStats} statistics
+ */
+function directions({ connection, tracks }) {
+  const state = t(connection.state === 'connected' ? 'Connected' : 'Connecting');
+  const count = (/** @type {'sent' | 'received'} */ direction) =>
+    tracks.filter((track) => track.direction === direction).length;
+  return [
+    make(
+      'p',
+      { 'data-testid': 'publisher-status' },
+      t('Publisher: {state} ({count} sent)', { state, count: count('sent') }),
+    ),
+    make(
+      'p',
+      { 'data-testid': 'consumer-status' },
+      t('Consumer: {state} ({count} received)', { state, count: count('received') }),
+    ),
+  ];
+}
 
 /** @param {ConnectionStats} connection @returns {[string, string][]} */
 function connectionRows(connection) {

@@ -7,6 +7,14 @@ export function roomOf(location) {
   return fromHash ?? new URLSearchParams(location.search).get('room') ?? '';
 }
 
+/** Where `/#test` leads. */
+export const TEST_ROOM = 'test-room';
+
+/** Whether whoever opens the page is to be in the room of the tests at once. @param {Location | URL} location */
+export function isTest({ hash }) {
+  return hash === '#test';
+}
+
 /**
  * The token of a link. It is part of the fragment, which browsers do not send, so no log along the way has it.
  * @param {Location | URL} location

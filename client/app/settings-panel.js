@@ -50,6 +50,8 @@ export class SettingsPanel {
   async #apply(field) {
     const { speaker } = loadPreferences();
     try {
+      // A device that is open already is given again with what is done to it now.
+      if (field in PROCESSING) this.#room.localParticipant.track('microphone')?.mediaStreamTrack?.stop();
       const mustCapture = field === 'transmit' && applyTransmit();
       if (field === 'microphone' || field in PROCESSING || mustCapture)
         await this.#room.switchDevice('microphone', microphoneOptions());
