@@ -138,9 +138,14 @@ impl Channel {
     }
 
     pub(super) fn join(&mut self, now: Instant, user: &UserId, grants: Grants) -> JoinReply {
-        if let Some(member) = self.members.get_mut(user) {
+        let way = self.members.get(user).map(|member| self.way_of(member.key));
+        if let (Some(member), Some(way)) = (self.members.get_mut(user), way) {
             member.grants = grants;
             member.is_unaware = false;
+            if member.connection.is_none() {
+                // The answer is what they hear last.
+                member.told = way;
+            }
             return self.reply(user);
         }
         if self.is_moving() {
@@ -203,11 +208,13 @@ impl Channel {
             waiting.connection = Some(connection);
             return true;
         }
-        let Some(member) = self.members.get_mut(user) else { return false };
+        let way = self.members.get(user).map(|member| self.way_of(member.key));
+        let (Some(member), Some(way)) = (self.members.get_mut(user), way) else { return false };
         member.connection = Some(connection);
         member.since = now;
         if std::mem::replace(&mut member.is_unaware, false) {
             self.outbox.push((connection, Told::Ready(self.id.clone(), user.clone())));
+            member.told = way;
         }
         let key = member.key;
         self.topology.set_connected(now, key, true);
