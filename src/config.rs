@@ -269,7 +269,8 @@ sections! {
         up: usize = 8, Rule::Count(2, 25);
         /// With so many it moves back; with the strategy `opportunistic`, with fewer. Less than up.
         down: usize = 5, Rule::Count(0, 24);
-        /// With so many people in a call that goes straight, clients may get their connections to the server ready.
+        /// With so many people in a call that goes straight, clients may get their connections to the server ready. Where nothing
+        /// is set, 5 by the policy `load`.
         warm: usize = 6, Rule::Count(1, 25);
         /// How clients move: they break the old path and make the new one (`hard`), make the new one beside the old one
         /// (`gradual`), or keep a connection to the server all the time (`opportunistic`).

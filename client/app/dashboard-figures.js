@@ -68,7 +68,7 @@ export function failureRate({ migrations: { succeeded, failed } }) {
 /** @param {Period} hour @returns {Alert[]} */
 export function alerts(hour) {
   const failed = failureRate(hour);
-  const slow = share(hour.migrations.slow, hour.migrations.succeeded);
+  const slow = share(hour.migrations.slow, hour.migrations.succeeded + hour.migrations.failed);
   return [
     {
       id: 'ALR-01',

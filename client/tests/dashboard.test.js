@@ -30,6 +30,7 @@ test('an alert is raised by more than is allowed, and by nothing when nothing ha
   assert.deepEqual(raised({ dropouts: 11 }), ['ALR-03']);
   assert.deepEqual(raised({}, { succeeded: 20, slow: 1 }), []);
   assert.deepEqual(raised({}, { succeeded: 20, slow: 2 }), ['ALR-04']);
+  assert.deepEqual(raised({}, { failed: 2, slow: 2 }), ['ALR-01', 'ALR-04']);
 });
 
 test('figures have units, and nothing is nothing', () => {

@@ -10,6 +10,10 @@ use super::loaded::{ConfigError, Loaded, Origin, hint, nearest};
 use super::setting::Raw;
 use super::{Config, KEYS, Key, livekit};
 use crate::core::room_options::RecordingPolicy;
+use crate::core::topology::Sizing;
+
+/// From how many people on the server stands by where a move is decided by load and nothing else is set.
+const WARM_BY_LOAD: usize = 5;
 
 /// Names of other software for some of our keys, which are read where ours are not set.
 const OTHER_NAMES: [(&str, &str); 4] = [
@@ -78,6 +82,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let index = KEYS.iter().position(|key| key.path() == flag.key);
         let index = index.ok_or_else(|| ConfigError(format!("{} sets no known key", flag.flag)))?;
         loaded.set(index, &Raw::Text(flag.value.clone()), Origin::Flag(flag.flag))?;
+    }
+    if loaded.config.mesh.policy == Sizing::Load && *loaded.origin("mesh.warm") == Origin::Default {
+        // By load the server stands by from five people on.
+        loaded.config.mesh.warm = WARM_BY_LOAD;
     }
     check_together(&loaded)?;
     Ok(loaded)

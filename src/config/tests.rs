@@ -363,6 +363,18 @@ fn the_document_lists_every_key_as_the_table_has_it() {
 }
 
 #[test]
+fn by_load_the_server_stands_by_from_five_on_unless_something_else_is_set() {
+    let warm = |set: &[(&str, &str)]| {
+        let variables = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        load(&Sources { variables, ..Sources::default() }).expect("a configuration").config.mesh.warm
+    };
+    let by_load = ("STRAIT_MESH_POLICY", "load");
+    assert_eq!(warm(&[]), 6);
+    assert_eq!(warm(&[by_load]), 5);
+    assert_eq!(warm(&[by_load, ("STRAIT_MESH_WARM", "6")]), 6);
+}
+
+#[test]
 fn names_of_other_software_count_where_ours_are_not_set() {
     let variables = |set: &[(&str, &str)]| {
         let variables = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

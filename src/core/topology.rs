@@ -74,6 +74,8 @@ pub enum News<K> {
     Started(Mode, Reason),
     /// A move is over after that time: count it, and write it down.
     Ended(Mode, Outcome, Reason, Duration),
+    /// A move to there was over, and did not last: count it as one that has failed, and write it down.
+    SentBack(Mode, Reason),
 }
 
 /// Where the media of one call goes.
@@ -95,6 +97,8 @@ pub struct Topology<K> {
     retry_at: Option<Instant>,
     /// How many moves have failed one after the other.
     failures: u32,
+    /// Until when those who were sent back at once, without a move, are asked again.
+    asks_until: Option<Instant>,
     /// What an operator has set.
     forced: Option<Mode>,
     /// Pairs of members who cannot reach each other.
@@ -117,6 +121,7 @@ impl<K: Copy + Ord> Topology<K> {
             not_before: None,
             retry_at: None,
             failures: 0,
+            asks_until: None,
             forced: None,
             unreachable: BTreeSet::new(),
             members: BTreeMap::new(),
@@ -176,6 +181,7 @@ impl<K: Copy + Ord> Topology<K> {
         Some(match self.running {
             Some(_) if member.ask_again.is_some() => ClientMode::Migrating,
             Some(running) => running.to.into(),
+            None if member.ask_again.is_some() => ClientMode::Migrating,
             None => self.mode.into(),
         })
     }
@@ -318,9 +324,9 @@ impl<K: Copy + Ord> Topology<K> {
         }
     }
 
-    /// The server does not work for somebody: all go straight at once, and a move to the server is tried again later. It
-    /// is for front ends whose clients have no other way to tell. Where calls may not go straight, or not all of these could,
-    /// nothing changes.
+    /// The server does not work for somebody: all go straight at once, and are asked again until they say that they do. A
+    /// move to the server is tried again later. It is for front ends whose clients have no other way to tell. Where calls may
+    /// not go straight, or not all of these could, nothing changes.
     pub fn server_failed(&mut self, now: Instant) {
         let is_on_server = self.mode == Mode::Sfu || self.moving_to() == Some(Mode::Sfu);
         let is_forced = self.policy == MeshPolicy::Off || self.forced == Some(Mode::Sfu);
@@ -329,8 +335,17 @@ impl<K: Copy + Ord> Topology<K> {
         if !is_on_server || is_forced || !can_all {
             return;
         }
+        if self.running.is_none() {
+            self.news.push(News::SentBack(Mode::Sfu, Reason::ServerFailed));
+        }
         self.mode = Mode::P2p;
+        // Of a number of their own, so that it is no answer that somebody has moved to the server.
+        self.number = self.number.saturating_add(1);
         self.fail(now, Reason::ServerFailed);
+        for member in self.members.values_mut() {
+            member.ask_again = member.arrival.can_mesh.then(|| now + self.settings.resend);
+        }
+        self.asks_until = Some(now + self.settings.reset);
         self.review(now);
     }
 
@@ -340,6 +355,7 @@ impl<K: Copy + Ord> Topology<K> {
         if self.running.is_some() {
             self.end(now, Outcome::Cancelled, Reason::Reset);
         }
+        self.stop_asking();
         (self.not_before, self.retry_at, self.failures, self.forced) = (None, None, 0, forced);
         self.unreachable.clear();
         self.reason = Reason::Reset;
@@ -374,12 +390,13 @@ impl<K: Copy + Ord> Topology<K> {
 
     /// Returns when it wants to be called again; `None` if it waits for nothing.
     pub fn deadline(&self) -> Option<Instant> {
-        let Some(running) = self.running else {
-            let (wanted, reason) = self.wanted();
-            return (wanted != self.mode).then(|| self.may_move_at(reason)).flatten();
-        };
         let connected = self.members.values().filter(|member| member.is_connected);
         let ask_again = connected.filter_map(|member| member.ask_again).min();
+        let Some(running) = self.running else {
+            let (wanted, reason) = self.wanted();
+            let moves = (wanted != self.mode).then(|| self.may_move_at(reason)).flatten();
+            return earliest(moves, earliest(ask_again, self.asks_until));
+        };
         earliest(Some(self.ends(running)), ask_again)
     }
 
@@ -451,6 +468,9 @@ impl<K: Copy + Ord> Topology<K> {
         if let Some(running) = self.running {
             self.review_running(now, running);
         }
+        if self.asks_until.is_some_and(|until| until <= now) {
+            self.stop_asking();
+        }
         if self.running.is_none() {
             let (wanted, reason) = self.wanted();
             if wanted != self.mode && self.may_move_at(reason).is_none_or(|at| at <= now) {
@@ -496,7 +516,15 @@ impl<K: Copy + Ord> Topology<K> {
         }
     }
 
+    fn stop_asking(&mut self) {
+        self.asks_until = None;
+        for member in self.members.values_mut() {
+            member.ask_again = None;
+        }
+    }
+
     fn start(&mut self, now: Instant, to: Mode, reason: Reason) {
+        self.asks_until = None;
         for member in self.members.values_mut() {
             // Whoever is only just coming goes to the server at once.
             let must_move = member.arrival.can_mesh && !(member.is_new && to == Mode::Sfu);
@@ -538,9 +566,7 @@ impl<K: Copy + Ord> Topology<K> {
     /// Ends a running move, however it ended. Another one has to wait for the cooldown.
     fn end(&mut self, now: Instant, outcome: Outcome, reason: Reason) {
         let Some(running) = self.running.take() else { return };
-        for member in self.members.values_mut() {
-            member.ask_again = None;
-        }
+        self.stop_asking();
         self.not_before = Some(now + self.settings.cooldown);
         let took = now.saturating_duration_since(running.since);
         self.news.push(News::Ended(running.to, outcome, reason, took));

@@ -75,15 +75,24 @@ pub struct Migrations {
     pub ended: BTreeMap<(Mode, Outcome, Reason), u64>,
     /// How long those took that succeeded, by where they led.
     pub times: [SetupTimes; 2],
+    /// And those that failed: how long it was until they were given up.
+    pub failed_times: [SetupTimes; 2],
 }
 
 impl Migrations {
     /// Notes that a move is over.
     pub fn note_end(&mut self, to: Mode, outcome: Outcome, reason: Reason, took: Duration) {
         *self.ended.entry((to, outcome, reason)).or_default() += 1;
-        if outcome == Outcome::Succeeded {
-            self.times[to as usize].note(took);
+        match outcome {
+            Outcome::Succeeded => self.times[to as usize].note(took),
+            Outcome::Failed => self.failed_times[to as usize].note(took),
+            Outcome::Cancelled => {}
         }
+    }
+
+    /// Notes that a move that was over has not lasted.
+    pub fn note_failure(&mut self, to: Mode, reason: Reason) {
+        *self.ended.entry((to, Outcome::Failed, reason)).or_default() += 1;
     }
 
     /// Adds the moves of `other`.
@@ -91,6 +100,7 @@ impl Migrations {
         for to in Mode::ALL {
             self.started[to as usize] += other.started[to as usize];
             self.times[to as usize].add(&other.times[to as usize]);
+            self.failed_times[to as usize].add(&other.failed_times[to as usize]);
         }
         for (what, count) in other.ended {
             *self.ended.entry(what).or_default() += count;

@@ -285,6 +285,26 @@ fn a_room_can_begin_and_cease_to_go_straight_while_people_are_in_it() {
 }
 
 #[test]
+fn nobody_waits_for_whoever_is_away_when_a_room_begins_to_go_straight() {
+    let mut world = in_world(World::new(), 3);
+    for person in 0..3 {
+        world.publish(person, 2, &[Microphone]);
+    }
+    world.until("everybody is connected", |world| {
+        world.clients.iter().all(|client| client.rtc.is_connected())
+    });
+    world.break_signalling(2);
+    let mesh = RoomChange { mesh: Some(MeshPolicy::Auto), ..RoomChange::default() };
+    assert_eq!(world.make_room(mesh), Ok(()));
+    all_move(&mut world, 0..2);
+    assert_eq!(where_is(&world, 0), (Mode::Sfu, Some(Mode::P2p)), "they may be back in time");
+    world.run(Duration::from_secs(8));
+    assert_eq!(where_is(&world, 0), (Mode::P2p, None), "and the move is not undone for them");
+    world.resume(2, None);
+    assert_eq!(where_is(&world, 2), (Mode::P2p, None));
+}
+
+#[test]
 fn a_room_that_always_goes_straight_takes_as_many_as_that_allows() {
     let mut world = World::with(|settings| settings.mesh.max = 3);
     let always = RoomChange { mesh: Some(MeshPolicy::Always), ..RoomChange::default() };

@@ -1,6 +1,8 @@
 //! Calls that go straight while they are small, through the whole shell: native clients, and members of voice channels who ask
 //! over HTTP and speak `voice:…`.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use strait::access::AuthMode;
 use strait::core::topology::{MeshPolicy, MeshSettings, Strategy};
@@ -11,7 +13,7 @@ use tungstenite::Message;
 use crate::metrics::Metrics;
 use crate::support::back_end::{gate, granting, key, now};
 use crate::support::people::Person;
-use crate::support::{Answer, Server, config};
+use crate::support::{Answer, PATIENCE, Server, config};
 
 /// Three are a mesh, the fourth moves all to the server.
 fn mesh() -> MeshSettings {
@@ -131,6 +133,34 @@ fn members_of_a_voice_channel_mesh_move_to_the_server_and_come_back() {
     let metrics = Metrics::read(&server);
     let moves = r#"strait_migrations_total{to="sfu",result="succeeded",reason="size"}"#;
     assert_eq!(metrics.values[moves], 1.0);
+}
+
+#[test]
+fn five_hundred_join_fifty_channels_and_each_is_told_which_way_theirs_goes() {
+    // Nobody comes by a WebSocket, so that a move is over when its time is.
+    let mesh = MeshSettings {
+        policy: MeshPolicy::Auto,
+        timeout: Duration::from_millis(20),
+        ..MeshSettings::default()
+    };
+    let voice = voice::Settings { mesh, channels_max: 50, members_max: 10, ..voice::Settings::default() };
+    let server = Server::start_with(ShellConfig { voice, ..config() }, move |settings| settings.mesh = mesh);
+    for user in 0..500_u64 {
+        let path = format!("/api/voice/channels/{}/join", user % 50);
+        let begun = Instant::now();
+        let reply = loop {
+            let answer = ask(&server, None, "POST", &path, &json!({"user_id": user}));
+            assert_eq!(answer.status, 200, "user {user}");
+            let reply = answer.json();
+            if reply["status"] != "queued" {
+                break reply;
+            }
+            assert!(begun.elapsed() < PATIENCE, "whoever waits is let in: {reply}");
+        };
+        let count = 1 + user / 50;
+        assert_eq!(reply["participant_count"], count, "user {user}: {reply}");
+        assert_eq!(reply["mode"], if count < 8 { "p2p" } else { "sfu" }, "user {user}: {reply}");
+    }
 }
 
 #[test]

@@ -176,8 +176,25 @@ fn promtool_finds_nothing_to_complain_about() {
     let mut studio = publisher(&server, "/whip/r");
     until(&mut [&mut studio.endpoint], "connected", |all| all[0].rtc.is_connected());
     let text = server.get("/metrics").text();
+    let Some((is_right, said)) = promtool(&["check", "metrics"], &text) else { return };
+    assert!(is_right && said.is_empty(), "{said}\n{text}");
+}
+
+#[test]
+fn promtool_finds_the_alerts_right_and_they_are_raised_when_they_should_be() {
+    for arguments in [
+        ["check", "rules", "docs/deployment/mesh-alerts.yml"],
+        ["test", "rules", "tests/shell/mesh-alerts.test.yml"],
+    ] {
+        let Some((is_right, said)) = promtool(&arguments, "") else { return };
+        assert!(is_right, "{said}");
+    }
+}
+
+/// Asks Prometheus' tool. Returns whether it is content, and what it has said; `None` where it is not installed.
+fn promtool(arguments: &[&str], input: &str) -> Option<(bool, String)> {
     let promtool = Command::new("promtool")
-        .args(["check", "metrics"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -190,14 +207,18 @@ fn promtool_finds_nothing_to_complain_about() {
                 "promtool is missing ({error}): apt-get install prometheus"
             );
             eprintln!("promtool is missing, so that this is not checked: apt-get install prometheus");
-            return;
+            return None;
         }
     };
-    promtool.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("written");
+    let mut stdin = promtool.stdin.take().expect("a pipe");
+    if !input.is_empty() {
+        stdin.write_all(input.as_bytes()).expect("written");
+    }
+    drop(stdin);
     let output = promtool.wait_with_output().expect("it ends");
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.is_empty(), "{said}\n{text}");
+    Some((output.status.success(), said))
 }
 
 #[test]

@@ -164,6 +164,8 @@ impl Room {
             let mut topology = Topology::new(self.settings.mesh, MeshPolicy::Off);
             for key in &self.order {
                 topology.join(now, *key, self.arrival(*key));
+                // Nobody waits for whoever is away just now.
+                topology.set_connected(now, *key, self.participants[key.0].is_connected());
             }
             self.topology = Some(Box::new(topology));
         }
@@ -213,6 +215,8 @@ impl Room {
                         self.forget_mesh_tracks();
                     }
                 }
+                // Their clients say themselves that they could not move.
+                News::SentBack(to, reason) => self.totals.migrations.note_failure(to, reason),
             }
         }
         self.arm(now, Owner::Room);

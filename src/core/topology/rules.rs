@@ -32,6 +32,14 @@ impl Mode {
         }
     }
 
+    /// Returns the one that it is not.
+    pub fn other(self) -> Self {
+        match self {
+            Self::P2p => Self::Sfu,
+            Self::Sfu => Self::P2p,
+        }
+    }
+
     /// Returns the mode of that name; `None` if there is none.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mode| mode.as_str() == name)

@@ -448,6 +448,26 @@ fn where_the_server_fails_all_go_straight_at_once() {
 }
 
 #[test]
+fn who_does_not_say_that_they_go_straight_where_the_server_fails_is_asked_again_for_as_long_as_a_move_lasts()
+{
+    let mut call = Call::on_server(8, Strategy::Hard);
+    call.leave(8);
+    call.topology.server_failed(call.now);
+    call.look();
+    assert!(call.take().contains(&News::SentBack(Mode::Sfu, Reason::ServerFailed)));
+    (1..7).for_each(|person| call.moves(person));
+    assert_eq!(call.topology.client_mode(7), Some(ClientMode::Migrating));
+    assert!(call.topology.migrated(call.now, 7, 1), "that they had moved to the server is no answer");
+    call.pass(29);
+    let asked: Vec<_> = call.take();
+    assert!(asked.iter().all(|news| matches!(news, News::Tell(Some(7), view) if view.mode == Mode::P2p)));
+    assert_eq!(asked.len(), 9, "every three seconds");
+    call.pass(60);
+    assert_eq!((call.take(), call.topology.deadline()), (Vec::new(), None));
+    assert_eq!(call.topology.client_mode(7), Some(ClientMode::P2p));
+}
+
+#[test]
 fn coming_twice_and_leaving_without_having_come_changes_nothing() {
     let mut call = Call::gradual(7);
     call.join(7);

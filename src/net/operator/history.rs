@@ -37,7 +37,7 @@ pub struct Counted {
     pub succeeded: u64,
     /// Moves that have failed. Those that were no longer needed are neither.
     pub failed: u64,
-    /// Moves that have succeeded and were slow.
+    /// Moves that have succeeded, or were given up, and took long.
     pub slow: u64,
     /// How long those took together that have succeeded, seconds.
     pub move_seconds: f64,
@@ -59,7 +59,10 @@ impl Counted {
             let times = &moves.times[to];
             self.move_seconds += times.sum.as_secs_f64();
             let bounds = SETUP_BUCKETS_MS.iter().copied().chain([u64::MAX]);
-            let slow = bounds.zip(times.buckets).filter(|(most, _)| *most > SLOW_MS);
+            // Those that were given up have taken as long.
+            let failed = moves.failed_times[to].buckets;
+            let buckets = times.buckets.iter().zip(failed).map(|(succeeded, failed)| succeeded + failed);
+            let slow = bounds.zip(buckets).filter(|(most, _)| *most > SLOW_MS);
             self.slow += slow.map(|(_, count)| count).sum::<u64>();
         }
         for ((_, outcome, _), count) in &moves.ended {
@@ -310,10 +313,11 @@ mod tests {
             moves.note_end(Mode::Sfu, Outcome::Succeeded, Reason::Size, Duration::from_millis(millis));
         }
         moves.note_end(Mode::P2p, Outcome::Failed, Reason::Timeout, Duration::from_secs(5));
+        moves.note_end(Mode::Sfu, Outcome::Failed, Reason::Timeout, Duration::from_millis(5001));
         moves.note_end(Mode::P2p, Outcome::Cancelled, Reason::Size, Duration::from_secs(1));
         let mut counted = Counted::default();
         counted.note_moves(&moves);
-        assert_eq!((counted.started, counted.succeeded, counted.failed, counted.slow), ([3, 1], 4, 1, 2));
+        assert_eq!((counted.started, counted.succeeded, counted.failed, counted.slow), ([3, 1], 4, 2, 3));
         assert!((counted.move_seconds - 70.401).abs() < 1e-9);
     }
 }

@@ -158,9 +158,15 @@ fn add_migrations(page: &mut Page, migrations: &Migrations) {
         labelled(labels, Value::Counter(count))
     });
     page.add("strait_migrations", None, "Moves of calls that are over", ended.collect::<Vec<_>>());
-    let times =
-        Mode::ALL.map(|to| labelled([("to", to.as_str())], histogram(&migrations.times[to as usize])));
-    page.add("strait_migration", Some(Unit::Seconds), "How long moves of calls took that succeeded", times);
+    let times = [(Outcome::Succeeded, &migrations.times), (Outcome::Failed, &migrations.failed_times)];
+    let times = times.into_iter().flat_map(|(outcome, times)| {
+        Mode::ALL.map(|to| {
+            let labels = [("to", to.as_str()), ("result", outcome.as_str())];
+            labelled(labels, histogram(&times[to as usize]))
+        })
+    });
+    let help = "How long moves of calls took that succeeded, or until they had failed";
+    page.add("strait_migration", Some(Unit::Seconds), help, times.collect::<Vec<_>>());
 }
 
 /// Adds where the media of calls goes.

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tracing::info;
 
 use super::Told;
 use super::ids::{ChannelId, UserId};
 use super::messages::message;
 use crate::core::grants::Grants;
 use crate::core::ids::ConnectionId;
-use crate::core::topology::{Arrival, ClientMode, MeshPolicy, MeshSettings, Mode, News, Topology};
+use crate::core::topology::{Arrival, ClientMode, MeshPolicy, MeshSettings, Mode, News, Topology, View};
 use crate::core::totals::Migrations;
 
 /// How long the client of somebody who has left a channel may take to leave the server.
@@ -29,8 +30,12 @@ pub(super) struct Member {
     pub grants: Grants,
     muted: bool,
     video: bool,
-    /// The way that they were told last to go; `None` if they know only that they have to wait.
-    told: Option<Mode>,
+    /// The way that they were told last to go.
+    told: Mode,
+    /// The number of the move that they were told of last; 0 if of none.
+    told_of: u32,
+    /// Whether they were let in after waiting, and could not be told so.
+    is_unaware: bool,
 }
 
 /// Somebody who waits for the end of a move.
@@ -133,14 +138,13 @@ impl Channel {
     }
 
     pub(super) fn join(&mut self, now: Instant, user: &UserId, grants: Grants) -> JoinReply {
-        if let Some(key) = self.members.get(user).map(|member| member.key) {
-            let way = self.way_of(key);
-            if let Some(member) = self.members.get_mut(user) {
-                member.grants = grants;
-                // Whoever has a WebSocket has been told, also where a move leads that runs.
-                if member.connection.is_none() {
-                    member.told = Some(way);
-                }
+        let way = self.members.get(user).map(|member| self.way_of(member.key));
+        if let (Some(member), Some(way)) = (self.members.get_mut(user), way) {
+            member.grants = grants;
+            member.is_unaware = false;
+            if member.connection.is_none() {
+                // The answer is what they hear last.
+                member.told = way;
             }
             return self.reply(user);
         }
@@ -168,8 +172,18 @@ impl Channel {
         self.topology.join(now, key, arrival);
         // Before their WebSocket is there nobody can tell them to move, and so nobody waits for them beyond a deadline.
         self.topology.set_connected(now, key, false);
-        let told = Some(self.way_of(key));
-        let member = Member { key, connection: None, since: now, grants, muted: false, video: false, told };
+        let told = self.way_of(key);
+        let member = Member {
+            key,
+            connection: None,
+            since: now,
+            grants,
+            muted: false,
+            video: false,
+            told,
+            told_of: 0,
+            is_unaware: false,
+        };
         self.members.insert(user.clone(), member);
     }
 
@@ -184,8 +198,7 @@ impl Channel {
 
     pub(super) fn reply(&self, user: &UserId) -> JoinReply {
         let key = self.members.get(user).map_or(STRANGERS, |member| member.key);
-        let told = self.members.get(user).and_then(|member| member.told);
-        let mode = told.unwrap_or_else(|| self.way_of(key));
+        let mode = self.way_of(key);
         JoinReply::Joined { mode, count: self.members.len() }
     }
 
@@ -195,9 +208,14 @@ impl Channel {
             waiting.connection = Some(connection);
             return true;
         }
-        let Some(member) = self.members.get_mut(user) else { return false };
+        let way = self.members.get(user).map(|member| self.way_of(member.key));
+        let (Some(member), Some(way)) = (self.members.get_mut(user), way) else { return false };
         member.connection = Some(connection);
         member.since = now;
+        if std::mem::replace(&mut member.is_unaware, false) {
+            self.outbox.push((connection, Told::Ready(self.id.clone(), user.clone())));
+            member.told = way;
+        }
         let key = member.key;
         self.topology.set_connected(now, key, true);
         let others = self.members.iter().map(|(user, member)| {
@@ -208,15 +226,12 @@ impl Channel {
         let joined = json!({"channel_id": self.id.json(), "user_id": user.json()});
         self.tell_others(user, &message("voice:join", &joined));
         // What was decided between their request and their WebSocket they have not heard.
-        let mode = self.mode();
-        if let Some(member) = self.members.get_mut(user) {
-            match member.told.replace(mode) {
-                None => self.outbox.push((connection, Told::Ready(self.id.clone(), user.clone()))),
-                Some(told) if told != mode => {
-                    self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), mode)));
-                }
-                Some(_) => {}
-            }
+        let (mode, number) = (self.mode(), self.topology.view(now).migration);
+        if let Some(member) = self.members.get_mut(user)
+            && std::mem::replace(&mut member.told, mode) != mode
+        {
+            member.told_of = number;
+            self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), mode)));
         }
         self.settle(now);
         true
@@ -225,6 +240,12 @@ impl Channel {
     /// Returns the WebSocket of a member; `None` if they have none, or are not in.
     pub(super) fn connection_of(&self, user: &UserId) -> Option<ConnectionId> {
         self.members.get(user)?.connection
+    }
+
+    /// Returns the WebSocket of a member, or of somebody who waits to be one.
+    pub(super) fn socket_of(&self, user: &UserId) -> Option<ConnectionId> {
+        let waiting = self.waiting.iter().find(|waiting| waiting.user == *user);
+        self.connection_of(user).or_else(|| waiting?.connection)
     }
 
     /// Notes whether somebody is muted, or shows a picture.
@@ -238,6 +259,12 @@ impl Channel {
     /// The channel ends: nobody waits any more. Returns the WebSockets of those who did.
     pub(super) fn stop_waiting(&mut self) -> Vec<ConnectionId> {
         self.waiting.drain(..).filter_map(|waiting| waiting.connection).collect()
+    }
+
+    /// Returns whether media goes straight, or is about to. Otherwise nothing is passed on that would show people each other's
+    /// addresses.
+    pub(super) fn is_straight(&self) -> bool {
+        self.topology.is_straight()
     }
 
     /// Returns whether somebody may send straight to the others, and the others to them.
@@ -259,10 +286,13 @@ impl Channel {
         self.settle(now);
     }
 
-    pub(super) fn acknowledge(&mut self, now: Instant, user: &UserId) {
-        if let Some(member) = self.members.get(user) {
-            let number = self.topology.view(now).migration;
-            self.topology.migrated(now, member.key, number);
+    /// Somebody has moved. Their protocol has no number by which it could be told which move they mean: it counts for the one
+    /// that they were told of last, and for none if they say that they go another way than that leads.
+    pub(super) fn acknowledge(&mut self, now: Instant, user: &UserId, mode: Option<Mode>) {
+        if let Some(member) = self.members.get(user)
+            && mode.is_none_or(|mode| mode == self.mode())
+        {
+            self.topology.migrated(now, member.key, member.told_of);
             self.settle(now);
         }
     }
@@ -312,10 +342,28 @@ impl Channel {
         loop {
             for news in self.topology.take_news() {
                 match news {
-                    News::Tell(to, view) => self.tell_mode(to, view.moving_to, view.mode),
-                    News::Started(to, _) => self.migrations.started[to as usize] += 1,
+                    News::Tell(to, view) => self.tell_mode(to, &view),
+                    News::Started(to, reason) => {
+                        self.migrations.started[to as usize] += 1;
+                        let members = self.members.len();
+                        let (from, to, reason) = (to.other().as_str(), to.as_str(), reason.as_str());
+                        info!(channel = %self.id, members, from, to, reason, "the voice channel moves");
+                    }
                     News::Ended(to, outcome, reason, took) => {
                         self.migrations.note_end(to, outcome, reason, took);
+                        let (members, ms) = (self.members.len(), took.as_millis() as u64);
+                        let (from, outcome) = (to.other().as_str(), outcome.as_str());
+                        let (to, reason) = (to.as_str(), reason.as_str());
+                        info!(
+                            channel = %self.id, members, from, to, outcome, reason, ms,
+                            "the move of the voice channel is over"
+                        );
+                    }
+                    News::SentBack(to, reason) => {
+                        self.migrations.note_failure(to, reason);
+                        let (members, reason) = (self.members.len(), reason.as_str());
+                        let (from, to) = (to.as_str(), to.other().as_str());
+                        info!(channel = %self.id, members, from, to, reason, "the voice channel is sent back");
                     }
                 }
             }
@@ -325,17 +373,18 @@ impl Channel {
             }
             let Some(Waiting { user, grants, connection }) = self.waiting.pop_front() else { return };
             self.enter(now, &user, grants);
+            if let Some(member) = self.members.get_mut(&user) {
+                member.is_unaware = connection.is_none();
+            }
             if let Some(connection) = connection {
                 self.outbox.push((connection, Told::Ready(self.id.clone(), user.clone())));
                 self.attach(now, &user, connection);
-            } else if let Some(member) = self.members.get_mut(&user) {
-                member.told = None;
             }
         }
     }
 
-    fn tell_mode(&mut self, to: Option<u64>, moving_to: Option<Mode>, mode: Mode) {
-        let mode = moving_to.unwrap_or(mode);
+    fn tell_mode(&mut self, to: Option<u64>, view: &View) {
+        let mode = view.moving_to.unwrap_or(view.mode);
         if to.is_none() && std::mem::replace(&mut self.told, mode) == mode {
             return;
         }
@@ -343,7 +392,7 @@ impl Channel {
             // Who is only just coming is told in the answer.
             let is_meant = to.is_none_or(|key| key == member.key);
             if let Some(connection) = member.connection.filter(|_| is_meant) {
-                member.told = Some(mode);
+                (member.told, member.told_of) = (mode, view.migration);
                 self.outbox.push((connection, Told::Mode(self.id.clone(), user.clone(), mode)));
             }
         }

@@ -201,7 +201,7 @@ impl Channels {
     pub fn attach(&mut self, now: Instant, id: &ChannelId, user: &UserId, connection: ConnectionId) -> bool {
         self.leave_other(now, connection, id, user);
         let Some(channel) = self.channels.get_mut(id) else { return false };
-        let before = channel.connection_of(user).filter(|before| *before != connection);
+        let before = channel.socket_of(user).filter(|before| *before != connection);
         if !channel.attach(now, user, connection) {
             return false;
         }
@@ -222,7 +222,7 @@ impl Channels {
         }
     }
 
-    /// A WebSocket is gone, and its member with it.
+    /// A WebSocket is gone, and its member with it, or whoever has waited by it.
     pub fn lost(&mut self, now: Instant, connection: ConnectionId) {
         if let Some((id, user)) = self.connections.remove(&connection) {
             self.leave(now, &id, &user);
@@ -255,20 +255,24 @@ impl Channels {
             Said::Leave => {
                 self.leave(now, &id, &user);
             }
-            Said::Acknowledge => {
+            Said::Acknowledge { mode } => {
                 if let Some(channel) = self.channels.get_mut(&id) {
-                    channel.acknowledge(now, &user);
+                    channel.acknowledge(now, &user, *mode);
                 }
             }
             Said::State { muted, video } => {
                 if let Some(channel) = self.channels.get_mut(&id) {
                     channel.note_state(&user, *muted, *video);
-                    channel.tell_others(&user, &passed_on(&said.kind, &said.payload));
+                    channel.tell_others(&user, &passed_on(said, &user));
                 }
             }
             Said::Signal { to } => {
                 let to = to.as_ref().filter(|to| **to != user);
                 let channel = self.channels.get(&id);
+                if !channel.is_some_and(Channel::is_straight) {
+                    let what = "the channel's media goes through the server, and nothing goes straight";
+                    return Err(error("not-permitted", what, "wait for a voice:mode-change to p2p"));
+                }
                 if !channel.is_some_and(|channel| channel.may_signal(&user)) {
                     let what = "you may not receive what others send, and so nothing that goes straight";
                     return Err(error("not-permitted", what, "go by the server, or ask for another token"));
@@ -279,7 +283,7 @@ impl Channels {
                     let what = "nobody else of that id is in the channel by a WebSocket";
                     return Err(error("unknown-recipient", what, "name a member in to_user_id"));
                 };
-                self.outbox.push((found, Told::Text(passed_on(&said.kind, &said.payload))));
+                self.outbox.push((found, Told::Text(passed_on(said, &user))));
             }
         }
         self.collect(&id);

@@ -182,7 +182,8 @@ fn mute_and_video_are_told_to_the_others_and_to_those_who_come_later() {
     world.say(1, muted).expect("taken");
     assert_eq!(world.told(), [(2, Told::Text(muted.to_owned()))]);
     world.say(1, r#"{"type":"voice:video-toggle","payload":{"enabled":true}}"#).expect("taken");
-    world.told();
+    let signed = r#"{"type":"voice:video-toggle","payload":{"user_id":1,"from_user_id":1,"enabled":true}}"#;
+    assert_eq!(world.told(), [(2, Told::Text(signed.to_owned()))], "whose it is");
     world.ask(3);
     world.come(3);
     let told = world.told();
@@ -287,6 +288,182 @@ fn whoever_may_not_receive_is_sent_nothing_straight() {
     assert!(world.say(3, &to(1)).expect_err("they may not").contains("not-permitted"));
     assert!(world.say(1, &to(3)).expect_err("nor may others").contains("unknown-recipient"));
     world.say(1, &to(2)).expect("others as before");
+}
+
+#[test]
+fn nobody_speaks_in_the_name_of_somebody_else_whichever_field_names_them() {
+    let mut world = World::of(3);
+    for forged in [
+        r#"{"to_user_id":3,"user_id":1,"from_user_id":2}"#,
+        r#"{"to_user_id":3,"user_id":null,"from_user_id":2}"#,
+        r#"{"to_user_id":3,"user_id":null}"#,
+        r#"{"to_user_id":3,"user_id":1,"from":2}"#,
+        r#"{"to_user_id":3,"user_id":1,"from":{"id":2}}"#,
+        r#"{"to_user_id":3,"user_id":1,"sender_id":2}"#,
+        r#"{"to_user_id":3,"fromUserId":2}"#,
+        r#"{"to_user_id":3,"user_id":2,"user_id":1}"#,
+        r#"{"to_user_id":3,"user_id":2,"user\u005fid":1}"#,
+    ] {
+        let text = json!(forged).to_string();
+        for (kind, payload) in [("voice:answer", forged), ("voice:answer", &text), ("voice:mute", forged)] {
+            let said = format!(r#"{{"type":"{kind}","payload":{payload}}}"#);
+            let answer = world.say(1, &said).expect_err(&said);
+            assert!(answer.contains("not-permitted"), "{said}: {answer}");
+        }
+    }
+    assert_eq!(world.told(), []);
+    let own = r#"{"type":"voice:answer","payload":{"to_user_id":3,"user_id":1,"from_user_id":"1"}}"#;
+    world.say(1, own).expect("all fields name them");
+    assert_eq!(world.told(), [(3, Told::Text(own.to_owned()))]);
+}
+
+#[test]
+fn what_names_no_sender_is_passed_on_with_the_senders_id() {
+    let mut world = World::of(2);
+    for (said, passed) in [
+        (r#"{"to":2,"n":1.50}"#, r#"{"user_id":1,"from_user_id":1,"to":2,"n":1.50}"#),
+        (r#"" { \"to\":2}""#, r#""{\"user_id\":1,\"from_user_id\":1,\"to\":2}""#),
+    ] {
+        let message = |payload: &str| format!(r#"{{"type":"voice:ice-candidate","payload":{payload}}}"#);
+        world.say(1, &message(said)).expect("taken");
+        assert_eq!(world.told(), [(2, Told::Text(message(passed)))]);
+    }
+    world.say(1, r#"{"type":"voice:mute"}"#).expect("taken");
+    let signed = r#"{"type":"voice:mute","payload":{"user_id":1,"from_user_id":1}}"#;
+    assert_eq!(world.told(), [(2, Told::Text(signed.to_owned()))]);
+}
+
+const OFFER: &str = r#"{"type":"voice:offer","payload":{"to_user_id":2,"user_id":1,"sdp":"v=0"}}"#;
+
+#[test]
+fn nothing_goes_straight_where_calls_may_not_or_while_the_channel_is_on_the_server() {
+    let mut world = World::new();
+    let settings = Settings { channels_max: 3, members_max: 12, ..Settings::default() };
+    world.channels = Channels::new(settings);
+    for number in 1..=2 {
+        assert_eq!(world.ask(number), Some(JoinReply::Joined { mode: Mode::Sfu, count: number as usize }));
+        assert!(world.come(number));
+    }
+    world.told();
+    assert!(world.say(1, OFFER).expect_err("the mesh is off").contains("not-permitted"));
+
+    let mut world = World::of(7);
+    world.ask(8);
+    world.say(1, OFFER).expect("while they move to the server all are on the old path");
+    (1..=7).for_each(|number| world.acknowledge(number));
+    world.told();
+    assert!(world.say(1, OFFER).expect_err("on the server").contains("not-permitted"));
+    world.pass(6, false);
+    for number in 6..=8 {
+        world.channels.leave(world.now, &five(), &user(number));
+    }
+    assert_eq!(world.modes().len(), 5, "they move back");
+    world.say(1, OFFER).expect("and need it for that");
+    assert!(matches!(&world.told()[..], [(2, Told::Text(_))]));
+}
+
+#[test]
+fn whoever_waits_and_comes_by_another_web_socket_stays_when_the_first_one_ends() {
+    for lost_early in [true, false] {
+        let mut world = World::of(7);
+        world.ask(8);
+        world.ask(9);
+        assert!(world.come(9));
+        assert!(world.channels.attach(world.now, &five(), &user(9), ConnectionId(99)));
+        if lost_early {
+            world.channels.lost(world.now, ConnectionId(9));
+        }
+        (1..=7).for_each(|number| world.acknowledge(number));
+        world.channels.lost(world.now, ConnectionId(9));
+        assert!(world.channels.has(&five(), &user(9)), "{lost_early}");
+        assert!(world.told().contains(&(99, Told::Ready(five(), user(9)))), "by the second one");
+        assert!(world.say(9, OFFER).expect_err("by the first nobody comes").contains("not-joined"));
+        world.channels.lost(world.now, ConnectionId(99));
+        assert!(!world.channels.has(&five(), &user(9)));
+    }
+}
+
+#[test]
+fn whoever_has_waited_without_a_web_socket_is_told_on_coming_that_they_are_in() {
+    let mut world = World::of(7);
+    world.ask(8);
+    assert_eq!(world.ask(9), Some(JoinReply::Queued));
+    (1..=7).for_each(|number| world.acknowledge(number));
+    world.told();
+    assert!(world.come(9));
+    assert!(world.told().contains(&(9, Told::Ready(five(), user(9)))));
+}
+
+#[test]
+fn who_does_not_go_straight_where_the_server_fails_is_asked_again() {
+    let mut world = World::of(7);
+    world.ask(8);
+    (1..=7).for_each(|number| world.acknowledge(number));
+    world.channels.leave(world.now, &five(), &user(8));
+    world.told();
+    assert!(world.channels.server_failed(world.now, &five()));
+    assert_eq!(world.modes().len(), 7);
+    (1..=6).for_each(|number| world.acknowledge(number));
+    world.pass(3, false);
+    assert_eq!(world.modes(), [(7, Mode::P2p)]);
+    world.acknowledge(7);
+    world.pass(60, false);
+    assert_eq!(world.modes(), []);
+    let ended = &world.channels.migrations().ended;
+    assert_eq!(ended[&(Mode::Sfu, Outcome::Failed, Reason::ServerFailed)], 1, "a move that did not last");
+    assert!(world.channels.server_failed(world.now, &five()));
+    let ended = &world.channels.migrations().ended;
+    assert_eq!(ended[&(Mode::Sfu, Outcome::Failed, Reason::ServerFailed)], 1, "nobody is on it");
+}
+
+#[test]
+fn an_answer_that_names_another_way_does_not_count_for_the_move() {
+    let mut world = World::of(7);
+    world.ask(8);
+    (1..=6).for_each(|number| world.acknowledge(number));
+    let acknowledge = |world: &mut World, mode: &str| {
+        let text = json!({"type": "voice:mode-change-ack", "payload": {"user_id": 7, "mode": mode}});
+        world.say(7, &text.to_string()).expect("taken");
+        world.channels.standing(&five(), &user(7)).map(|(mode, _)| mode)
+    };
+    assert_eq!(acknowledge(&mut world, "p2p"), Some(Mode::P2p), "they are still where they were");
+    assert_eq!(acknowledge(&mut world, "sfu"), Some(Mode::Sfu));
+}
+
+/// Where the log goes.
+#[derive(Debug, Clone, Default)]
+struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("one thread").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_log_tells_of_each_move_and_how_long_it_took() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let format = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    tracing::subscriber::with_default(format.finish(), || {
+        let mut world = World::of(7);
+        world.ask(8);
+        world.pass(2, false);
+        (1..=7).for_each(|number| world.acknowledge(number));
+        world.channels.server_failed(world.now, &five());
+    });
+    let text = String::from_utf8(lines.0.lock().expect("one thread").clone()).expect("UTF-8");
+    for expected in [
+        r#"the voice channel moves channel=5 members=8 from="p2p" to="sfu" reason="size""#,
+        r#"over channel=5 members=8 from="p2p" to="sfu" outcome="succeeded" reason="size" ms=2000"#,
+        r#"the voice channel is sent back channel=5 members=8 from="sfu" to="p2p" reason="server-failed""#,
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
 }
 
 /// What a client knows of one member: whether they are in, and by which way they were told to go.
