@@ -197,8 +197,10 @@ impl Channel {
     }
 
     pub(super) fn reply(&self, user: &UserId) -> JoinReply {
-        let key = self.members.get(user).map_or(STRANGERS, |member| member.key);
-        let mode = self.way_of(key);
+        let member = self.members.get(user);
+        // Whoever has a WebSocket has been told, also where a move leads that runs.
+        let told = member.filter(|member| member.connection.is_some()).map(|member| member.told);
+        let mode = told.unwrap_or_else(|| self.way_of(member.map_or(STRANGERS, |member| member.key)));
         JoinReply::Joined { mode, count: self.members.len() }
     }
 
