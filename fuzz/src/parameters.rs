@@ -163,6 +163,7 @@ impl Story {
             layout: Layout::Parameters,
             grants: Grants::OPEN,
             is_invited: false,
+            is_vouched_for: true,
             host: None,
             can_mesh: false,
         };

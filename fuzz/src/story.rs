@@ -263,6 +263,7 @@ impl Story {
                     layout: Layout::Slots,
                     grants: Grants::OPEN,
                     is_invited: false,
+                    is_vouched_for: true,
                     can_mesh: false,
                     host: None,
                 })

@@ -34,6 +34,9 @@ pub struct Join {
     pub grants: Grants,
     /// Whether their token is for this very room, and not for all.
     pub is_invited: bool,
+    /// Whether somebody vouches for their identity: a token that one of our keys has signed. What anybody could have written
+    /// takes nobody's place and opens no door.
+    pub is_vouched_for: bool,
     /// The address that a ban could keep out: the client's IPv4 address, or the /64 network of its IPv6 address.
     pub host: Option<IpAddr>,
     /// Whether their client can send straight to the others.

@@ -169,6 +169,8 @@ pub struct Resumed {
     pub subscriptions: Vec<(TrackId, bool)>,
     /// Tracks of the room that they are not subscribed to.
     pub unsubscribed: Vec<TrackId>,
+    /// Their transports, if they open these themselves.
+    pub transports: Vec<TransportId>,
 }
 
 /// A transport for a client without session descriptions, and how to connect to it.
@@ -589,4 +591,7 @@ pub enum Event {
     DataTracks(ParticipantId, Vec<DataTrack>),
     /// The receiver receives that data track from now on, whose packets name it by that handle.
     DataTrackHandle(TrackId, u16),
+    /// A back end wants the receiver, who consumes tracks, to receive that one, or no longer. What they consumed of it has ended
+    /// then; only they themselves can begin to consume it.
+    ConsumerWanted(TrackId, bool),
 }

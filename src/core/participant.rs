@@ -141,6 +141,8 @@ pub struct Participant {
     revision: u64,
     /// How often they may come back.
     pub resumes: Pace,
+    /// Whether somebody vouches for their identity.
+    pub is_vouched_for: bool,
     /// The address that a ban could keep out.
     pub host: Option<IpAddr>,
     /// How often they report others.
@@ -212,6 +214,7 @@ impl Participant {
             deadlines: Deadlines::new(epoch),
             revision: 0,
             resumes: Pace::new(now, RESUME_INTERVAL, RESUMES_AT_ONCE),
+            is_vouched_for: false,
             host: None,
             reports: Pace::new(now, REPORT_INTERVAL, REPORTS_AT_ONCE),
             has_meshed: false,

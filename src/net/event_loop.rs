@@ -621,7 +621,7 @@ impl EventLoop {
                 if !self.front.may_join(now, connection) {
                     return self.refuse_join(now, connection, (request, refusals::joins_too_fast()));
                 }
-                let Entry { room, grants, profile, is_invited } =
+                let Entry { room, grants, profile, is_invited, is_vouched_for } =
                     match self.front.admit(now, connection, room, name, ticket) {
                         Ok(entry) => entry,
                         Err(refusal) => return self.refuse_join(now, connection, (request, refusal)),
@@ -643,6 +643,7 @@ impl EventLoop {
                     layout,
                     grants,
                     is_invited,
+                    is_vouched_for,
                     host: Some(host),
                     can_mesh,
                 };

@@ -504,9 +504,9 @@ impl Front {
         ticket: Ticket,
     ) -> Result<Entry, Refusal> {
         let token = match ticket {
-            Ticket::Granted { grants, profile, is_invited } => {
+            Ticket::Granted { grants, profile, is_invited, is_vouched_for } => {
                 let profile = profile.map_or_else(|| Profile::named(name), |known| *known);
-                return Ok(Entry { room, grants, profile, is_invited });
+                return Ok(Entry { room, grants, profile, is_invited, is_vouched_for });
             }
             Ticket::Token(token) => token,
         };
@@ -523,6 +523,7 @@ impl Front {
         match entered {
             Ok((room, grants, pass)) => {
                 let is_invited = pass.as_ref().is_some_and(|pass| pass.room.is_some());
+                let is_vouched_for = pass.is_some();
                 let profile = match &pass {
                     Some(pass) => pass.profile(&name),
                     None => Profile::named(name),
@@ -530,7 +531,7 @@ impl Front {
                 if let Some(socket) = socket {
                     socket.pass = pass;
                 }
-                Ok(Entry { room, grants, profile, is_invited })
+                Ok(Entry { room, grants, profile, is_invited, is_vouched_for })
             }
             Err(denied) => {
                 if let Some(client) = client {
@@ -813,6 +814,8 @@ pub struct Entry {
     pub profile: Profile,
     /// Whether their token is for that very room, and not for all.
     pub is_invited: bool,
+    /// Whether a key of ours vouches for who they say they are.
+    pub is_vouched_for: bool,
 }
 
 /// Returns the token of a request that opens a WebSocket. Programs put it into a field (RFC 6750 §2.1); browsers cannot do

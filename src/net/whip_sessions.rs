@@ -214,7 +214,15 @@ mod tests {
         let open = WhipSession::open(
             Side::Publish,
             room.clone(),
-            ("Studio".into(), Ticket::Granted { grants: Grants::OPEN, profile: None, is_invited: false }),
+            (
+                "Studio".into(),
+                Ticket::Granted {
+                    grants: Grants::OPEN,
+                    profile: None,
+                    is_invited: false,
+                    is_vouched_for: false,
+                },
+            ),
             offer,
             Choice::default(),
         );

@@ -18,6 +18,8 @@ pub enum Ticket {
         profile: Option<Box<Profile>>,
         /// Whether what they have shown is for that very room, and not for all.
         is_invited: bool,
+        /// Whether a key of ours has signed who they say they are.
+        is_vouched_for: bool,
     },
 }
 

@@ -353,6 +353,29 @@ fn into_a_private_room_only_a_token_for_that_very_room_leads() {
 }
 
 #[test]
+fn an_identity_that_nobody_vouches_for_takes_nobodys_place_and_opens_no_door() {
+    let mut world = anna_and_a_moderator();
+    world.profile.identity = Some("ben".into());
+    let ben = world.join("standup", "Ben");
+    world.is_vouched_for = false;
+    let stranger = world.join("standup", "A stranger");
+    assert_eq!(world.clients[stranger].refusals(), [RefusalCode::NotPermitted]);
+    assert!(is_in(&world, ben), "Ben stays");
+
+    // Nor does it tell the door that somebody only changes windows.
+    world.profile.identity = Some("cleo".into());
+    let cleo = world.join("standup", "Cleo");
+    assert!(is_in(&world, cleo), "the identity is free");
+    world.command(1, change(RoomChange { locked: Some(true), ..RoomChange::default() }));
+    let again = world.join("standup", "Cleo, or somebody else");
+    assert_eq!(world.clients[again].refusals(), [RefusalCode::RoomLocked]);
+    assert!(is_in(&world, cleo), "Cleo stays");
+    world.command(1, change(RoomChange { locked: Some(false), ..RoomChange::default() }));
+    let again = world.join("standup", "Cleo after a reload");
+    assert!(is_in(&world, again) && !is_in(&world, cleo), "nobody vouches for either");
+}
+
+#[test]
 fn only_moderators_do_any_of_this_and_nobody_does_it_to_themselves() {
     let mut world = anna_and_a_moderator();
     let (anna, ben) = (id(&world, 0), id(&world, 1));

@@ -748,11 +748,52 @@ fn who_may_receive_no_more_has_no_consumers_left() {
     let nothing = PermissionsChange { subscribe: Some(false), ..PermissionsChange::default() };
     assert_eq!(world.operate(Moderation::SetPermissions(participant.into(), nothing)), Ok(()));
     let ended = |event: &Event| matches!(event, Event::ConsumerEnded(gone) if *gone == track);
-    assert!(world.clients[anna.me].events.iter().any(ended));
+    let told = &world.clients[anna.me].events;
+    let at = |is_it: &dyn Fn(&Event) -> bool| told.iter().position(is_it).expect("she is told");
+    assert!(at(&|event| matches!(event, Event::PermissionsChanged { .. })) < at(&ended), "and why, first");
     show(&mut world, BEN, Camera, 5);
     assert_eq!(got(&world, &anna, &consumed), 0);
     let command =
         Command::Consume { transport: anna.receive, track, capabilities: receives(), paused: false };
     world.command(anna.me, command);
     assert_eq!(refused(&world, anna.me).0, RefusalCode::NotPermitted);
+}
+
+#[test]
+fn a_back_end_ends_what_somebody_consumes_and_has_them_told_what_they_are_to_receive() {
+    let (mut world, anna, _) = anna_and_ben();
+    let track = world.clients[BEN].track(Camera);
+    let consumed = consume(&mut world, &anna, track, false);
+    let participant = world.clients[anna.me].joined.as_ref().expect("she has joined").participant;
+    let subscribe =
+        |is_wanted| Moderation::Subscribe { target: participant.into(), tracks: vec![track], is_wanted };
+    let last = |world: &World| {
+        told(world, anna.me, |event| match event {
+            Event::ConsumerWanted(of, is_wanted) if *of == track => Some(*is_wanted),
+            _ => None,
+        })
+    };
+    assert_eq!(world.operate(subscribe(false)), Ok(()));
+    assert_eq!(last(&world), Some(false));
+    show(&mut world, BEN, Camera, 5);
+    assert_eq!(got(&world, &anna, &consumed), 0);
+    assert_eq!(world.operate(subscribe(true)), Ok(()), "it is not refused");
+    assert_eq!(last(&world), Some(true));
+    let again = consume(&mut world, &anna, track, false);
+    show(&mut world, BEN, Camera, 5);
+    assert_eq!(got(&world, &anna, &again), 5);
+    assert_replays(&world);
+}
+
+#[test]
+fn whoever_comes_back_is_told_which_transports_they_still_have() {
+    let (mut world, anna, _) = anna_and_ben();
+    world.break_signalling(anna.me);
+    world.command(BEN, Command::SetAudience(None));
+    world.resume(anna.me, None);
+    let resumed = told(&world, anna.me, |event| match event {
+        Event::Resumed(_, resumed) => Some(resumed.transports.clone()),
+        _ => None,
+    });
+    assert_eq!(resumed.expect("she is back"), [anna.send, anna.receive]);
 }

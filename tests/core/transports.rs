@@ -98,6 +98,7 @@ impl Hall {
             layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
+            is_vouched_for: true,
             can_mesh: false,
             host: None,
         };

@@ -173,6 +173,8 @@ pub struct World {
     pub video_codec: &'static str,
     /// Whether the tokens of people who join from now on are for that very room.
     pub is_invited: bool,
+    /// Whether somebody vouches for the identities of those who join next.
+    pub is_vouched_for: bool,
     /// Whether the clients of people who join from now on can send straight to each other.
     pub can_mesh: bool,
     /// The address by which people who join from now on could be banned.
@@ -326,6 +328,7 @@ impl World {
             video_codec: "VP8",
             profile: Profile::default(),
             is_invited: false,
+            is_vouched_for: true,
             can_mesh: false,
             host: None,
             carrier: Carrier::Udp,
@@ -421,6 +424,7 @@ impl World {
             layout: self.layout,
             grants: self.grants,
             is_invited: self.is_invited,
+            is_vouched_for: self.is_vouched_for,
             host: self.host,
             can_mesh: self.can_mesh,
         };

@@ -102,8 +102,10 @@ impl Room {
                 "ask for a token that is for this very room",
             ));
         }
-        // Whoever is in the room already only changes windows; whoever is hidden is sent by a back end.
-        if grants.moderate || grants.hidden || self.older(join).is_some() {
+        let older = self.older(join);
+        self.check_identity(join, older)?;
+        // Whoever is in the room already only changes windows, if it is really they; whoever is hidden is sent by a back end.
+        if grants.moderate || grants.hidden || (older.is_some() && join.is_vouched_for) {
             return Ok(Door::Open);
         }
         if self.options.locked && !mutated!(LockIgnored) {
@@ -122,6 +124,21 @@ impl Room {
                 "use a token that may moderate",
             )),
         }
+    }
+
+    /// Refuses an identity that nobody vouches for, if it is that of a member for whom somebody does: it could be anybody who
+    /// takes their place.
+    pub(super) fn check_identity(&self, join: &Join, older: Option<ParticipantKey>) -> Result<(), Refusal> {
+        let is_theirs =
+            join.is_vouched_for || !older.is_some_and(|key| self.participants[key.0].is_vouched_for);
+        if is_theirs {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            RefusalCode::NotPermitted,
+            "somebody is in the room with this identity and a signed token, and yours is not signed",
+            "use a token that a key of the server has signed, or another identity",
+        ))
     }
 
     /// Returns who is in the room with the identity and by the same kind of connection as somebody who joins. Encoders and

@@ -81,15 +81,15 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         let grants = join.grants.consistent();
-        self.replace_older(now, &join, outbox);
-        if let Err(refusal) = self.find_place(now, grants.hidden, outbox) {
-            outbox.refuse(request, refusal);
-            return;
+        let replaced = self.replace_older(now, &join, outbox);
+        if let Err(refusal) = replaced.and_then(|()| self.find_place(now, grants.hidden, outbox)) {
+            return outbox.refuse(request, refusal);
         }
         let rng = Rng::new(admission.entropy);
         let mut participant =
             Participant::new(now, self.settings.epoch, rng, join.profile, join.auto_subscribe, join.lifeline);
         participant.host = join.host;
+        participant.is_vouched_for = join.is_vouched_for;
         participant.layout = join.layout;
         if participant.is_parametric() {
             // They open transports themselves, and ask for each track.
@@ -175,12 +175,16 @@ impl Room {
 
     /// Removes whoever is in the room with the identity of somebody who joins: it is they themselves, from another window or
     /// device, or their older connection after a break that nobody noticed.
-    fn replace_older(&mut self, now: Instant, join: &Join, outbox: &mut Outbox) {
-        if let Some(older) = self.older(join) {
+    fn replace_older(&mut self, now: Instant, join: &Join, outbox: &mut Outbox) -> Result<(), Refusal> {
+        let older = self.older(join);
+        // Also for those who have waited at the door: somebody may have come meanwhile.
+        self.check_identity(join, older)?;
+        if let Some(older) = older {
             self.expel(now, older, LeaveReason::DuplicateIdentity, outbox);
             // The room goes on even if it is empty for a moment: the newcomer is about to enter.
             self.ended = false;
         }
+        Ok(())
     }
 
     /// Returns all tracks, in the order of joining and publishing.
@@ -259,6 +263,7 @@ impl Room {
             slot_map,
             subscriptions: subscriptions.map(|(track, subscription)| (track, subscription.paused)).collect(),
             unsubscribed: participant.unsubscribed.iter().copied().collect(),
+            transports: self.opened_by(key),
         };
         // The reply holds the newest map already.
         self.slot_maps.retain(|other| *other != key);

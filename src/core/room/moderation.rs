@@ -129,7 +129,9 @@ impl Room {
         }
         for key in keys {
             for track in tracks {
-                if is_wanted {
+                if self.participants[key.0].is_parametric() {
+                    self.want_consumer(now, key, (*track, is_wanted), outbox);
+                } else if is_wanted {
                     self.subscribe(now, key, *track, outbox)?;
                 } else {
                     self.unsubscribe(now, key, *track, outbox)?;
@@ -183,12 +185,13 @@ impl Room {
             self.unpublish(now, publication, outbox);
         }
         self.drop_mesh_tracks(now, key, outbox);
+        // Told before what follows from it, so that nobody asks again for what they may not have.
+        outbox.event(key, Event::PermissionsChanged { grants, ended });
         match (before.subscribe, grants.subscribe) {
             (true, false) => self.unsubscribe_from_all(now, key, outbox),
             (false, true) => self.subscribe_to_all(now, key, outbox),
             _ => {}
         }
-        outbox.event(key, Event::PermissionsChanged { grants, ended });
         if before.role() != grants.role() {
             let updated = Event::ParticipantUpdated(id, Box::new(profile), grants.role());
             self.tell_others_of(key, &updated, outbox);

@@ -233,6 +233,12 @@ impl Room {
         }
     }
 
+    /// Returns the transports that a member has opened.
+    pub(super) fn opened_by(&self, member: ParticipantKey) -> Vec<TransportId> {
+        let own = self.transports_of(member).iter();
+        own.filter_map(|on| Some(self.transports.get(on.0)?.parametric?.id)).collect()
+    }
+
     /// Returns the tracks that are sent on a transport.
     fn consumed_on(&self, of: ParticipantKey, on: TransportKey) -> Vec<TrackId> {
         let here = self.participants[of.0].slots.iter().filter(|slot| slot.transport == on);

@@ -100,6 +100,24 @@ impl Room {
         Ok(())
     }
 
+    /// Tells somebody who consumes tracks that a back end wants them to receive one, or no longer, which is done at once: only
+    /// their client knows how it could receive it.
+    pub(super) fn want_consumer(
+        &mut self,
+        now: Instant,
+        of: ParticipantKey,
+        (track, is_wanted): (TrackId, bool),
+        outbox: &mut Outbox,
+    ) {
+        if is_wanted {
+            self.participants[of.0].unsubscribed.remove(&track);
+        } else {
+            self.participants[of.0].unsubscribed.insert(track);
+            self.end_subscription(now, of, track, outbox);
+        }
+        outbox.event(of, Event::ConsumerWanted(track, is_wanted));
+    }
+
     pub(super) fn end_subscription(
         &mut self,
         now: Instant,

@@ -25,6 +25,7 @@ fn a_panic_in_one_participants_step_ends_that_participant_alone() {
             layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
+            is_vouched_for: true,
             can_mesh: false,
             host: None,
         };

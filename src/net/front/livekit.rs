@@ -155,7 +155,8 @@ impl Front {
         };
         let name = name_of(&pass);
         let profile = Some(Box::new(pass.profile(&name)));
-        let ticket = Ticket::Granted { grants, profile, is_invited: true };
+        // Anybody could have written what is not signed: it is no invitation, and no proof of who somebody is.
+        let ticket = Ticket::Granted { grants, profile, is_invited: is_signed, is_vouched_for: is_signed };
         Ok(Bearer { room, name, ticket, pass: is_signed.then_some(pass) })
     }
 

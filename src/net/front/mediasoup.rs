@@ -398,11 +398,13 @@ impl Front {
         }
         let name = name_of(&user);
         let is_invited = pass.as_ref().is_some_and(|pass| pass.room.is_some());
+        let is_vouched_for = pass.is_some();
         let profile = match pass {
             Some(pass) => pass.profile(&name),
             None => Profile { identity: Some(user.clone()), ..Profile::named(name.clone()) },
         };
-        let ticket = Ticket::Granted { grants, profile: Some(Box::new(profile)), is_invited };
+        let profile = Some(Box::new(profile));
+        let ticket = Ticket::Granted { grants, profile, is_invited, is_vouched_for };
         let id = self.mediasoup.next_id();
         debug!(connection = id.0, client = %caller.origin.client, %room, "a session of mediasoup's asked for");
         let (session, demand) = Session::open((room, user, name), secret()?, lifeline, ticket, reply_to);

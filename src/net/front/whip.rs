@@ -294,8 +294,9 @@ impl WhipRequests<'_> {
             problem(500, "the server has no randomness", "try again later")
         })?;
         let is_invited = pass.as_ref().is_some_and(|pass| pass.room.is_some());
+        let is_vouched_for = pass.is_some();
         let profile = pass.map(|pass| Box::new(pass.profile(&name)));
-        let ticket = Ticket::Granted { grants, profile, is_invited };
+        let ticket = Ticket::Granted { grants, profile, is_invited, is_vouched_for };
         let (session, demand) = WhipSession::open(*side, room.clone(), (name, ticket), offer, choice);
         let address = (resource, room.clone());
         let id = self.sessions.add(session, address, (came_from.clone(), host), connection);

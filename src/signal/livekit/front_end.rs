@@ -12,7 +12,7 @@ use super::messages::{
     SignalResponse, SubscriptionResponse, TrackPublishedResponse, numbers,
 };
 use super::own_data_tracks::OwnDataTracks;
-use super::parted::{Left, Parted};
+use super::parted::{Kept, Left, Parted};
 use super::people::{People, disconnect_reason, participant_info, permission};
 use super::reaction::{
     LiveKitReaction, ask, command, encoded, leave, letter_and_rest, request_id, response_to, say, trickled,
@@ -99,6 +99,8 @@ pub struct LiveKitFrontEnd {
     pub(super) paused: BTreeSet<TrackId>,
     /// Tracks that the client wants and that their owners do not let it receive, if it receives by parameters.
     pub(super) shut_out: BTreeSet<TrackId>,
+    /// Tracks that the client has said it does not want, if it receives by parameters.
+    pub(super) unwanted: BTreeSet<TrackId>,
     /// Until when the client is told that it speaks, because it wants to try that.
     pub(super) pretends_to_speak: Option<Instant>,
     /// What is to happen to this connection, because the client wants to try it.
@@ -134,6 +136,7 @@ impl LiveKitFrontEnd {
             is_settled: false,
             paused: BTreeSet::new(),
             shut_out: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
             pretends_to_speak: None,
             trial: None,
             has_candidates: false,
@@ -374,7 +377,8 @@ impl LiveKitFrontEnd {
             Event::TransportOpened(..)
             | Event::Consumed(..)
             | Event::TransportEnded(_)
-            | Event::ConsumerEnded(_) => self.subscriber_event(event),
+            | Event::ConsumerEnded(_)
+            | Event::ConsumerWanted(..) => self.subscriber_event(event),
             Event::DataTrackPublished(..) | Event::DataTracks(..) | Event::DataTrackHandle(..) => {
                 self.data_track_event(event)
             }
@@ -581,7 +585,13 @@ impl LiveKitFrontEnd {
     pub fn part(&mut self) -> Option<Left> {
         let Me { room, participant, resume_within, .. } = self.me.as_ref()?;
         let (who, within) = ((room.clone(), *participant), *resume_within);
-        Some(Left { who, within, subscriber: self.subscriber.take()? })
+        let kept = Kept {
+            subscriber: self.subscriber.take(),
+            tracks: std::mem::take(&mut self.tracks),
+            shut_out: std::mem::take(&mut self.shut_out),
+            unwanted: std::mem::take(&mut self.unwanted),
+        };
+        kept.is_worth_it().then_some(Left { who, within, kept: Box::new(kept) })
     }
 
     /// Keeps what the client leaves behind if another connection takes its place, or gives that connection what was kept. Called
@@ -593,9 +603,13 @@ impl LiveKitFrontEnd {
                     parted.keep(now, left);
                 }
             }
-            Event::Resumed(_, resumed) if self.is_split => {
+            Event::Resumed(_, resumed) => {
                 let who = (resumed.joined.room.clone(), resumed.joined.participant);
-                self.subscriber = parted.take(&who);
+                if let Some(kept) = parted.take(&who) {
+                    let Kept { subscriber, tracks, shut_out, unwanted } = *kept;
+                    self.subscriber = subscriber.filter(|_| self.is_split);
+                    (self.tracks, self.shut_out, self.unwanted) = (tracks, shut_out, unwanted);
+                }
             }
             _ => {}
         }

@@ -18,7 +18,7 @@ use crate::core::command::Command;
 use crate::core::data::DataPayload;
 use crate::core::event::{Event, Speakers};
 use crate::core::ids::{ParticipantId, TrackId};
-use crate::core::msid::{participant_sid, track_sid};
+use crate::core::msid::{participant_of_sid, participant_sid, track_sid};
 use crate::core::quality::Level;
 use crate::limits::TOPIC_CHARS_MAX;
 
@@ -79,6 +79,7 @@ impl LiveKitFrontEnd {
                 self.tracks.unpublished(*mid).map(|track| say(&ended(track))).unwrap_or_default()
             }
             Event::PermissionsChanged { grants, ended: tracks } => {
+                let could_receive = self.me.as_ref().is_some_and(|me| me.grants.subscribe);
                 if let Some(me) = &mut self.me {
                     me.grants = *grants;
                 }
@@ -87,7 +88,10 @@ impl LiveKitFrontEnd {
                     reaction.say.push(encoded(&ended(*track)));
                 }
                 reaction.say.extend(self.tell_of_me().say);
-                reaction.and(self.receive_all());
+                if grants.subscribe && !could_receive {
+                    reaction.and(self.receive_again());
+                    reaction.and(self.receive_all());
+                }
                 reaction
             }
             Event::RoomUpdated(state) => {
@@ -127,9 +131,16 @@ impl LiveKitFrontEnd {
     fn pass_packet(&self, label: &str, bytes: &[u8]) -> LiveKitReaction {
         let is_lossy = label == packets::LOSSY;
         let packet = Packet::read(bytes).filter(|_| is_lossy || label == packets::RELIABLE);
-        let Some(Packet { to, topic, payload }) = packet else { return LiveKitReaction::default() };
-        let is_for_all = to.is_empty();
-        let to: Vec<ParticipantId> = to.iter().filter_map(|identity| self.people.id_of(identity)).collect();
+        let Some(Packet { to, to_sids, topic, payload }) = packet else { return LiveKitReaction::default() };
+        let is_for_all = to.is_empty() && to_sids.is_empty();
+        let by_sid = to_sids.iter().filter_map(|sid| participant_of_sid(sid));
+        // One who has left keeps nothing from the others.
+        let by_sid = by_sid.filter(|id| self.people.ids().any(|other| other == *id));
+        let mut to: Vec<ParticipantId> =
+            to.iter().filter_map(|identity| self.people.id_of(identity)).chain(by_sid).collect();
+        // Clients may name everybody in both ways.
+        to.sort_unstable();
+        to.dedup();
         // Those whom it is for may have left.
         if to.is_empty() && !is_for_all {
             return LiveKitReaction::default();

@@ -24,6 +24,7 @@ messages! {
     /// What an application says.
     UserPacket {
         2 payload: Vec<u8>,
+        3 destination_sids: Vec<String>,
         4 topic: String,
         6 destination_identities: Vec<String>,
     }
@@ -37,8 +38,10 @@ messages! {
 /// A packet of a client's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Packet {
-    /// The identities of those whom it is for; none for everybody.
+    /// The identities of those whom it is for.
     pub to: Vec<String>,
+    /// Their ids, as older clients name them. If both are empty, it is for everybody.
+    pub to_sids: Vec<String>,
     /// What it is about, as far as people on other clients are concerned; empty if nothing is said of it.
     pub topic: String,
     /// What it says.
@@ -52,10 +55,12 @@ impl Packet {
         let packet = DataPacket::decode(bytes).ok()?;
         let mut to = packet.destination_identities;
         let Some(user) = packet.user else {
-            return Some(Self { to, topic: String::new(), payload: DataPayload::Packet(bytes.into()) });
+            let payload = DataPayload::Packet(bytes.into());
+            return Some(Self { to, to_sids: Vec::new(), topic: String::new(), payload });
         };
         to.extend(user.destination_identities);
-        Some(Self { to, topic: user.topic, payload: DataPayload::Bytes(user.payload.into()) })
+        let payload = DataPayload::Bytes(user.payload.into());
+        Some(Self { to, to_sids: user.destination_sids, topic: user.topic, payload })
     }
 }
 

@@ -1,12 +1,13 @@
-//! What is kept of clients of version 0 while their WebSockets are broken: the connection on which they receive goes on in the
-//! core, and only its front end knows which section of it shows what, and what the client has been offered. Whoever comes back
-//! in time goes on with that.
+//! What is kept of clients while their WebSockets are broken. The connection on which clients of version 0 receive goes on in
+//! the core, and only its front end knows which section of it shows what, and what the client has been offered. And a track
+//! that was announced and not offered yet is known by its name here alone. Whoever comes back in time goes on with that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::subscriber::Subscriber;
-use crate::core::ids::{ParticipantId, RoomId};
+use super::tracks::OwnTracks;
+use crate::core::ids::{ParticipantId, RoomId, TrackId};
 
 /// Of how many it is kept. More join anew when they come back.
 const PARTED_MAX: usize = 1024;
@@ -20,13 +21,33 @@ pub struct Left {
     pub(super) who: Who,
     /// For how long it may come back.
     pub(super) within: Duration,
-    pub(super) subscriber: Box<Subscriber>,
+    pub(super) kept: Box<Kept>,
+}
+
+/// What is kept of one client.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The connection on which it receives, if it has one for that alone.
+    pub(super) subscriber: Option<Box<Subscriber>>,
+    /// What it publishes, or is about to.
+    pub(super) tracks: OwnTracks,
+    /// What it wants and may not have.
+    pub(super) shut_out: BTreeSet<TrackId>,
+    /// What it does not want.
+    pub(super) unwanted: BTreeSet<TrackId>,
+}
+
+impl Kept {
+    /// Returns whether there is something in it that the core does not know.
+    pub(super) fn is_worth_it(&self) -> bool {
+        self.subscriber.is_some() || self.tracks.has_announced()
+    }
 }
 
 /// What all of them have left behind.
 #[derive(Debug, Default)]
 pub struct Parted {
-    kept: BTreeMap<Who, (Instant, Box<Subscriber>)>,
+    kept: BTreeMap<Who, (Instant, Box<Kept>)>,
 }
 
 impl Parted {
@@ -34,13 +55,13 @@ impl Parted {
     pub fn keep(&mut self, now: Instant, left: Left) {
         self.kept.retain(|_, (until, _)| *until > now);
         if self.kept.len() < PARTED_MAX {
-            self.kept.insert(left.who, (now + left.within, left.subscriber));
+            self.kept.insert(left.who, (now + left.within, left.kept));
         }
     }
 
     /// Returns what somebody has left behind who has come back; `None` if nothing is kept of them.
-    pub(super) fn take(&mut self, who: &Who) -> Option<Box<Subscriber>> {
-        self.kept.remove(who).map(|(_, subscriber)| subscriber)
+    pub(super) fn take(&mut self, who: &Who) -> Option<Box<Kept>> {
+        self.kept.remove(who).map(|(_, kept)| kept)
     }
 }
 
@@ -52,7 +73,7 @@ mod tests {
         Left {
             who: ("standup".parse().expect("a room"), ParticipantId(participant)),
             within: Duration::from_secs(30),
-            subscriber: Box::default(),
+            kept: Box::default(),
         }
     }
 

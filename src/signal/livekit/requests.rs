@@ -213,5 +213,13 @@ impl LiveKitFrontEnd {
 
 /// Returns how high the pictures of a track's encoding of that quality are, in pixels, as its client has said.
 fn height_of(info: &TrackInfo, quality: i32) -> Option<u32> {
+    if info.layers.is_empty() {
+        // Nobody has said what there is, so it is what clients of LiveKit make of a camera.
+        return match quality {
+            0 => Some(180),
+            1 => Some(360),
+            _ => None,
+        };
+    }
     info.layers.iter().find(|layer| layer.quality == quality).map(|layer| layer.height)
 }

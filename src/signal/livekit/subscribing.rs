@@ -26,6 +26,11 @@ impl LiveKitFrontEnd {
         let msid = self.people.msid(track);
         self.shut_out.remove(&track);
         let Some(subscriber) = &mut self.subscriber else { return LiveKitReaction::default() };
+        if wanted {
+            self.unwanted.remove(&track);
+        } else if msid.is_some() {
+            self.unwanted.insert(track);
+        }
         let next = match msid {
             Some(msid) if wanted => subscriber.subscribe(track, msid),
             None if wanted => return say(&cannot_receive(track, numbers::TRACK_NOT_FOUND)),
@@ -34,12 +39,25 @@ impl LiveKitFrontEnd {
         self.follow(next)
     }
 
-    /// Receives every track that there is, if the client wants that without asking.
+    /// Receives again what the client wanted and could not have while it might receive nothing, and tells it that it may.
+    pub(super) fn receive_again(&mut self) -> LiveKitReaction {
+        let mut reaction = LiveKitReaction::default();
+        for track in std::mem::take(&mut self.shut_out) {
+            if let Some((owner, _)) = self.people.track(track) {
+                reaction.say.push(encoded(&permission_update(track, owner, true)));
+                reaction.and(self.receive_track(track, true));
+            }
+        }
+        reaction
+    }
+
+    /// Receives every track that there is and that the client has not said it does not want, if it wants that without asking.
     pub(super) fn receive_all(&mut self) -> LiveKitReaction {
         let mut all = LiveKitReaction::default();
         let may_receive = self.me.as_ref().is_some_and(|me| me.grants.subscribe);
         if self.auto_subscribe && may_receive && self.subscriber.is_some() {
-            let known: Vec<TrackId> = self.people.tracks().collect();
+            let known: Vec<TrackId> =
+                self.people.tracks().filter(|track| !self.unwanted.contains(track)).collect();
             for track in known {
                 let LiveKitReaction { demands, say, .. } = self.receive_track(track, true);
                 all.demands.extend(demands);
@@ -76,6 +94,7 @@ impl LiveKitFrontEnd {
                 }
                 return LiveKitReaction::default();
             }
+            Event::ConsumerWanted(track, wanted) => return self.receive_track(*track, *wanted),
             // Nothing but a new call makes a new connection.
             Event::TransportEnded(_) => return say(&leave(0, numbers::RECONNECT)),
             _ => {}
@@ -88,13 +107,20 @@ impl LiveKitFrontEnd {
             let is_allowed = self.me.as_ref().is_some_and(|me| me.grants.subscribe);
             if is_allowed && !self.shut_out.contains(track) {
                 reaction.and(self.receive_track(*track, true));
+            } else if !is_allowed {
+                // It is received again when it may be.
+                self.shut_out.insert(*track);
             }
             return reaction;
         }
         let next = match event {
             Event::TransportOpened(_, opened) => subscriber.opened(opened),
             Event::Consumed(_, consumed) => subscriber.consumed(consumed),
-            Event::TrackRemoved(track, _) => subscriber.ended(*track),
+            Event::TrackRemoved(track, _) => {
+                self.shut_out.remove(track);
+                self.unwanted.remove(track);
+                subscriber.ended(*track)
+            }
             _ => Next::default(),
         };
         self.follow(next)

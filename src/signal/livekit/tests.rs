@@ -49,7 +49,7 @@ struct Client {
 }
 
 fn ticket() -> Ticket {
-    Ticket::Granted { grants: Grants::OPEN, profile: None, is_invited: true }
+    Ticket::Granted { grants: Grants::OPEN, profile: None, is_invited: true, is_vouched_for: true }
 }
 
 fn ben(tracks: Vec<TrackInfo>) -> event::ParticipantInfo {
@@ -421,6 +421,11 @@ fn what_is_said_on_data_channels_goes_to_those_whom_it_is_for_with_its_true_send
     assert_eq!(says("_reliable", user.to_vec()), expected(None, false));
     assert_eq!(says("_lossy", to(b"ben")), expected(Some(vec![BEN]), true));
     assert!(says("_reliable", to(b"nobody")).is_empty(), "and not to everybody");
+    // Older clients name those whom it is for by their ids.
+    let sid = participant_sid(BEN);
+    let length = sid.len() as u8;
+    let older = [&[0x12, 12 + length][..], &user[2..], &[0x1a, length], sid.as_bytes()].concat();
+    assert_eq!(says("_reliable", older), expected(Some(vec![BEN]), false));
     assert!(says("_data_track", user.to_vec()).is_empty() && says("_reliable", vec![0xff; 9]).is_empty());
     let heard = Event::Data { from: Some(BEN), topic: "chat".into(), payload: said.clone(), is_lossy: false };
     let asked = commands(anna.front_end.event(&heard, FACTS));
@@ -570,8 +575,14 @@ fn an_older_client_gets_back_what_it_received_or_begins_anew() {
     let Event::Joined(_, joined) = joined() else { unreachable!("that is what it is") };
     let slot_map = SlotMap { revision: 1, slots: Vec::new(), waiting: Vec::new(), waiting_count: 0 };
     let (publications, unsubscribed) = (Vec::new(), vec![CAMERA]);
-    let resumed =
-        Resumed { joined: *joined, publications, slot_map, subscriptions: Vec::new(), unsubscribed };
+    let resumed = Resumed {
+        joined: *joined,
+        publications,
+        slot_map,
+        subscriptions: Vec::new(),
+        unsubscribed,
+        transports: Vec::new(),
+    };
     let comes_back = |parted: &mut Parted| {
         let mut anna = LiveKitFrontEnd::new(LIMITS, now, split(Some(Some(ANNA))));
         assert!(matches!(anna.resume(room.clone(), "anna".into()), Some(Demand::Resume { .. })));
@@ -590,6 +601,81 @@ fn an_older_client_gets_back_what_it_received_or_begins_anew() {
     let (_, again) = comes_back(&mut parted);
     let leave = read(&again)[0].leave.clone().expect("she begins anew");
     assert_eq!((leave.action, again.close), (numbers::RECONNECT, Some(Close::Normal)));
+}
+
+#[test]
+fn a_track_that_was_announced_before_a_break_is_published_after_it() {
+    let mut before = Client::in_a_room();
+    assert_eq!(before.announces("cam").len(), 1);
+    before.told(&Event::TrackReserved(None, TrackId(77)));
+    let mut parted = Parted::default();
+    parted.keep(before.now, before.front_end.part().expect("something is kept"));
+    let Event::Joined(_, joined) = joined() else { unreachable!("that is what it is") };
+    let resumed = Resumed {
+        joined: *joined,
+        publications: Vec::new(),
+        slot_map: SlotMap { revision: 1, slots: Vec::new(), waiting: Vec::new(), waiting_count: 0 },
+        subscriptions: Vec::new(),
+        unsubscribed: Vec::new(),
+        transports: Vec::new(),
+    };
+    let asked = JoinAsked { auto_subscribe: true, resumes: Some(Some(ANNA)), ..JoinAsked::default() };
+    let mut front_end = LiveKitFrontEnd::new(LIMITS, before.now, asked);
+    front_end.resume("standup".parse().expect("a room"), "anna".into());
+    let event = Event::Resumed(None, Box::new(resumed));
+    front_end.change_hands(before.now, &event, &mut parted);
+    let mut after = Client { front_end, now: before.now };
+    after.told(&event);
+    let asked = commands(after.offers(2, offer(&[("video", "0", "sendonly", "cam")])));
+    let [Command::Offer { publications, .. }] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!(publications.iter().map(|one| one.track).collect::<Vec<_>>(), [Some(TrackId(77))]);
+}
+
+#[test]
+fn an_older_client_gets_what_it_wants_when_it_may_again_and_nothing_that_it_does_not_want() {
+    let asked = JoinAsked { auto_subscribe: true, is_split: true, ..JoinAsked::default() };
+    let mut front_end = LiveKitFrontEnd::new(LIMITS, Instant::now(), asked);
+    front_end.join("standup".parse().expect("a room"), "Anna".into(), ticket());
+    let mut anna = Client { front_end, now: Instant::now() };
+    anna.told(&joined());
+    let opened = OpenedTransport {
+        transport: TransportId(7),
+        ice: IceParameters { username_fragment: "a".into(), password: "b".into(), ice_lite: true },
+        candidates: Vec::new(),
+        dtls: DtlsParameters::default(),
+    };
+    let is_consumed = |asked: &[Command]| matches!(asked, [Command::Consume { track: CAMERA, .. }]);
+    let asks = |anna: &mut Client, event: Event| commands(anna.front_end.event(&event, FACTS));
+    assert!(is_consumed(&asks(&mut anna, Event::TransportOpened(None, Box::new(opened)))));
+    let consumed = || {
+        let parameters = RtpParameters { mid: Some("0".into()), ..RtpParameters::default() };
+        let kind = MediaKind::Video;
+        Event::Consumed(
+            None,
+            Box::new(Consumed { track: CAMERA, kind, parameters, paused: true, muted: false }),
+        )
+    };
+    asks(&mut anna, consumed());
+    let changed = |grants| Event::PermissionsChanged { grants, ended: Vec::new() };
+    let deaf = Grants { subscribe: false, ..Grants::OPEN };
+    assert!(asks(&mut anna, changed(deaf)).is_empty());
+    assert!(asks(&mut anna, Event::ConsumerEnded(CAMERA)).is_empty(), "it would be refused");
+    let again = anna.front_end.event(&changed(Grants::OPEN), FACTS);
+    let told = read(&again);
+    let allowed = told.iter().find_map(|told| told.subscription_permission_update.as_ref());
+    assert!(allowed.is_some_and(|update| update.allowed));
+    assert!(is_consumed(&commands(again)));
+    asks(&mut anna, consumed());
+    // What it has unsubscribed from stays away, whatever else it may do from now on.
+    let subscription =
+        UpdateSubscription { track_sids: vec![track_sid(CAMERA)], subscribe: false, ..Default::default() };
+    let asked = anna.asks(&SignalRequest { subscription: Some(subscription), ..Default::default() });
+    assert_eq!(asked, [Command::Unsubscribe(CAMERA)]);
+    for grants in [Grants { send_data: false, ..Grants::OPEN }, deaf, Grants::OPEN] {
+        assert!(asks(&mut anna, changed(grants)).is_empty(), "{grants:?}");
+    }
+    // A back end's word counts.
+    assert!(is_consumed(&asks(&mut anna, Event::ConsumerWanted(CAMERA, true))));
 }
 
 #[test]

@@ -83,9 +83,16 @@ impl OwnTracks {
         Some((own.cid.clone(), own.told(None)))
     }
 
-    /// Begins with what a client publishes that has come back, as it has said when it announced it.
+    /// Returns whether a track is announced that has an id and is not published yet.
+    pub fn has_announced(&self) -> bool {
+        self.announced.iter().any(|own| own.track.is_some())
+    }
+
+    /// Begins with what a client publishes that has come back, as it has said when it announced it. What it had announced
+    /// before, and was told the id of, it may still offer.
     pub fn restore(&mut self, publications: &[PublicationInfo]) {
-        self.announced.clear();
+        let is_published = |track| publications.iter().any(|one| one.info.track == track);
+        self.announced.retain(|own| own.track.is_some_and(|track| !is_published(track)));
         self.published = publications.iter().map(|one| (one.mid, OwnTrack::restored(&one.info))).collect();
     }
 

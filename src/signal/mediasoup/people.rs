@@ -73,6 +73,11 @@ impl People {
         self.tracks.get(&track)
     }
 
+    /// Returns all tracks of theirs.
+    pub fn tracks(&self) -> Vec<TrackId> {
+        self.tracks.keys().copied().collect()
+    }
+
     /// Returns all of them, as they are known to apps.
     pub fn users(&self) -> impl Iterator<Item = &str> {
         self.users.values().map(|person| person.user.as_str())

@@ -4,7 +4,7 @@
 //! The session does not know by which connection a call comes: whoever hands it in says where its answer is to go
 //! ([`ReplyTo`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -92,9 +92,10 @@ enum Pending {
     Restart,
     Connect(TransportId),
     CloseTransport(TransportId),
-    Produce(TransportId),
+    /// By which transport, and whether the track is muted at first.
+    Produce(TransportId, bool),
     /// An own track that is muted or unmuted.
-    Pause(TrackId),
+    Pause(TrackId, bool),
     CloseProducer(TrackId),
     Consume(TransportId),
     /// Something about what is received of a track.
@@ -122,6 +123,10 @@ pub struct Session {
     producers: BTreeMap<TrackId, TransportId>,
     /// Tracks that are received, and by which transports.
     consumers: BTreeMap<TrackId, TransportId>,
+    /// Own tracks that are muted, as the client knows it.
+    muted: BTreeSet<TrackId>,
+    /// Whether tracks of others may be received.
+    may_receive: bool,
     requests: u64,
     pending: BTreeMap<u64, (ReplyTo, Pending)>,
     /// Calls that came before the session had begun.
@@ -152,6 +157,8 @@ impl Session {
             ended: VecDeque::new(),
             producers: BTreeMap::new(),
             consumers: BTreeMap::new(),
+            muted: BTreeSet::new(),
+            may_receive: true,
             requests: 0,
             pending: BTreeMap::new(),
             waiting: Vec::new(),
@@ -277,9 +284,11 @@ impl Session {
             }
             Call::Produce { transport, kind, source, parameters, paused } => {
                 let command = Command::Produce { transport, kind, parameters, source, muted: paused };
-                (Pending::Produce(transport), command)
+                (Pending::Produce(transport, paused), command)
             }
-            Call::PauseProducer(track, muted) => (Pending::Pause(track), Command::Mute { track, muted }),
+            Call::PauseProducer(track, muted) => {
+                (Pending::Pause(track, muted), Command::Mute { track, muted })
+            }
             Call::CloseProducer(track) => (Pending::CloseProducer(track), Command::CloseProducer { track }),
             Call::Consume { transport, producer, capabilities, paused } => {
                 let transport = self.receiver(transport)?;
@@ -422,14 +431,7 @@ impl Session {
             Event::Consumed(request, consumed) => self.consumed(request.as_ref(), consumed),
             Event::Done(request) => self.done(request.as_ref()),
             Event::Refused(request, refusal) => self.refused(request.as_ref(), refusal),
-            Event::TransportEnded(transport) => {
-                let consumers = self.forget_transport(*transport);
-                let news = consumers.into_iter().map(News::ConsumerClosed);
-                let news = news.chain([News::TransportClosed(*transport)]).collect();
-                self.ended.push_back(*transport);
-                let closed = if self.ended.len() > ENDED_MAX { self.ended.pop_front() } else { None };
-                SessionReaction { news, closed, ..SessionReaction::default() }
-            }
+            Event::TransportEnded(transport) => self.transport_ended(*transport),
             Event::Closing(reason) => self.over(Some(*reason)),
             Event::Left(_) => self.over(None),
             other => SessionReaction { news: self.news(other), ..SessionReaction::default() },
@@ -440,6 +442,7 @@ impl Session {
         let mut reaction = SessionReaction::default();
         self.me = Some((joined.participant, joined.secret.clone()));
         self.resume_seconds = joined.resume_seconds;
+        self.may_receive = joined.grants.subscribe;
         self.people.replace(&joined.participants);
         if let Some((reply_to, _)) = self.take(request) {
             reaction.replies.push((reply_to, Ok(self.welcome())));
@@ -460,15 +463,68 @@ impl Session {
         reaction
     }
 
-    /// Notes what has happened since the connection broke.
+    /// Notes what has happened since the connection broke, and tells it.
     fn resumed(&mut self, request: Option<&RequestId>, resumed: &Resumed) -> SessionReaction {
         self.take(request);
+        self.may_receive = resumed.joined.grants.subscribe;
+        let muted_before: BTreeMap<TrackId, bool> = self
+            .consumers
+            .keys()
+            .filter_map(|track| Some((*track, self.people.track(*track)?.muted)))
+            .collect();
         self.people.replace(&resumed.joined.participants);
-        let is_there = |track: &TrackId| self.people.track(*track).is_some();
-        let ended: Vec<TrackId> = self.consumers.keys().copied().filter(|track| !is_there(track)).collect();
+        let mut reaction = SessionReaction::default();
+        let transports = self.transports.keys().filter(|id| !resumed.transports.contains(id));
+        for transport in transports.copied().collect::<Vec<_>>() {
+            let SessionReaction { news, closed, .. } = self.transport_ended(transport);
+            reaction.news.extend(news);
+            reaction.closed = reaction.closed.or(closed);
+        }
+        let is_received = |track: &TrackId| resumed.subscriptions.iter().any(|(other, _)| other == track);
+        let ended: Vec<TrackId> =
+            self.consumers.keys().copied().filter(|track| !is_received(track)).collect();
         self.consumers.retain(|track, _| !ended.contains(track));
-        let ended = ended.into_iter().map(News::ConsumerClosed);
-        SessionReaction { news: ended.chain(self.everything()).collect(), ..SessionReaction::default() }
+        reaction.news.extend(ended.into_iter().map(News::ConsumerClosed));
+        for track in self.consumers.keys() {
+            let muted = self.people.track(*track).map(|info| info.muted);
+            if let Some(muted) =
+                muted.filter(|muted| muted_before.get(track).is_some_and(|before| before != muted))
+            {
+                reaction.news.push(News::ConsumerPaused(*track, muted));
+            }
+        }
+        let own = &resumed.publications;
+        let is_there = |track: &TrackId| own.iter().any(|one| one.info.track == *track);
+        let stopped: Vec<TrackId> = self.producers.keys().copied().filter(|track| !is_there(track)).collect();
+        reaction.news.extend(stopped.into_iter().flat_map(|track| self.own_ended(track)));
+        for info in own.iter().map(|one| &one.info) {
+            if self.producers.contains_key(&info.track) && self.muted.contains(&info.track) != info.muted {
+                self.note_muted(info.track, info.muted);
+                let user = self.user.clone();
+                reaction.news.push(News::ProducerPaused { user, producer: info.track, paused: info.muted });
+            }
+        }
+        reaction.news.extend(self.everything());
+        reaction
+    }
+
+    /// Notes whether an own track is muted.
+    fn note_muted(&mut self, track: TrackId, muted: bool) {
+        if muted {
+            self.muted.insert(track);
+        } else {
+            self.muted.remove(&track);
+        }
+    }
+
+    /// Forgets a transport that has ended by itself, and what went over it.
+    fn transport_ended(&mut self, transport: TransportId) -> SessionReaction {
+        let consumers = self.forget_transport(transport);
+        let news = consumers.into_iter().map(News::ConsumerClosed);
+        let news = news.chain([News::TransportClosed(transport)]).collect();
+        self.ended.push_back(transport);
+        let closed = if self.ended.len() > ENDED_MAX { self.ended.pop_front() } else { None };
+        SessionReaction { news, closed, ..SessionReaction::default() }
     }
 
     /// Ends a session that would have to wait at the door: the protocol has no way to wait for that.
@@ -504,8 +560,9 @@ impl Session {
 
     fn produced(&mut self, request: Option<&RequestId>, track: TrackId) -> SessionReaction {
         match self.take(request) {
-            Some((reply_to, Pending::Produce(transport))) => {
+            Some((reply_to, Pending::Produce(transport, muted))) => {
                 self.producers.insert(track, transport);
+                self.note_muted(track, muted);
                 answer(reply_to, json!({"id": track.to_string()}))
             }
             _ => SessionReaction::default(),
@@ -544,7 +601,10 @@ impl Session {
                 closed = Some(transport);
                 transport.to_string()
             }
-            Pending::Pause(track) => track.to_string(),
+            Pending::Pause(track, muted) => {
+                self.note_muted(track, muted);
+                track.to_string()
+            }
             Pending::CloseProducer(track) => {
                 self.producers.remove(&track);
                 track.to_string()
@@ -559,7 +619,7 @@ impl Session {
             | Pending::Resume
             | Pending::Open(_)
             | Pending::Restart
-            | Pending::Produce(_)
+            | Pending::Produce(..)
             | Pending::Consume(_)
             | Pending::Leave => return SessionReaction::default(),
         };
@@ -656,6 +716,7 @@ impl Session {
             }
             Event::TrackMuted { track, participant, muted } => {
                 let user = if Some(*participant) == me {
+                    self.note_muted(*track, *muted);
                     Some(self.user.clone())
                 } else {
                     self.people.mute(*track, *muted).map(user)
@@ -668,15 +729,38 @@ impl Session {
             Event::CannotReceive { track, .. } | Event::ConsumerEnded(track) => {
                 self.consumers.remove(track).map(|_| News::ConsumerClosed(*track)).into_iter().collect()
             }
-            Event::PermissionsChanged { ended, .. } => {
-                ended.iter().flat_map(|(track, _)| self.own_ended(*track)).collect()
+            Event::ConsumerWanted(track, true) => self.offered(*track),
+            Event::ConsumerWanted(track, false) => {
+                self.consumers.remove(track).map(|_| News::ConsumerClosed(*track)).into_iter().collect()
+            }
+            // What was closed cannot be opened again: it is told as if it were new.
+            Event::SubscriptionPermission { track, allowed: true, .. } => self.offered(*track),
+            Event::PermissionsChanged { ended, grants } => {
+                let mut news: Vec<News> =
+                    ended.iter().flat_map(|(track, _)| self.own_ended(*track)).collect();
+                if !std::mem::replace(&mut self.may_receive, grants.subscribe) && grants.subscribe {
+                    let tracks = self.people.tracks();
+                    news.extend(tracks.into_iter().flat_map(|track| self.offered(track)));
+                }
+                news
             }
             _ => Vec::new(),
         }
     }
 
+    /// Tells of a track that the client does not receive and may ask for.
+    fn offered(&self, track: TrackId) -> Vec<News> {
+        let info = self.people.track(track).filter(|_| !self.consumers.contains_key(&track));
+        let news = info.and_then(|info| {
+            let user = self.people.user(info.participant)?.to_owned();
+            Some(News::NewProducer { user, info: info.clone() })
+        });
+        news.into_iter().collect()
+    }
+
     fn own_ended(&mut self, track: TrackId) -> Vec<News> {
         let user = self.user.clone();
+        self.muted.remove(&track);
         let ended = self.producers.remove(&track).map(|_| News::ProducerClosed { user, producer: track });
         ended.into_iter().collect()
     }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::core::command::{Command, Layout, Lifeline, MediaKind, Source};
 use crate::core::event::{
-    ClosingReason, Consumed, Event, Joined, LeaveReason, OpenedTransport, ParticipantInfo, SlotCounts,
-    TrackInfo,
+    ClosingReason, Consumed, Event, Joined, LeaveReason, OpenedTransport, ParticipantInfo, PublicationInfo,
+    Resumed, SlotCounts, SlotMap, TrackInfo,
 };
 use crate::core::grants::{Grants, Role};
 use crate::core::ids::{ConnectionId, ParticipantId, RequestId, TrackId, TransportId};
@@ -74,7 +74,8 @@ fn opened_transport(number: u64, transport: TransportId) -> Event {
 /// A session that has asked to come in.
 fn opened(lifeline: Lifeline) -> Session {
     let room = "standup".parse().expect("a room");
-    let ticket = Ticket::Granted { grants: Grants::OPEN, profile: None, is_invited: false };
+    let ticket =
+        Ticket::Granted { grants: Grants::OPEN, profile: None, is_invited: false, is_vouched_for: false };
     let named = (room, "ben".into(), "ben".into());
     let (session, demand) = Session::open(named, "s3cret".into(), lifeline, ticket, ReplyTo::Nobody);
     let Demand::Join { auto_subscribe: false, layout: Layout::Parameters, lifeline: asked, .. } = demand
@@ -251,6 +252,89 @@ fn a_session_whose_web_socket_breaks_is_there_for_calls_by_rest() {
     assert_eq!(session.socket_ended(false), None, "their media keeps them");
     let leave = Demand::Command { request: None, command: Command::Leave };
     assert_eq!(session.socket_ended(true), Some(leave), "they have said goodbye");
+}
+
+/// One that consumes Anna's camera and produces a microphone of its own.
+fn in_a_call() -> Session {
+    let mut session = in_room(Lifeline::Signalling);
+    session.call(consume(None), Dialect::Rooms, HTTP);
+    session.event(&consumed(4));
+    let parameters = Box::<RtpParameters>::default();
+    let (kind, source) = (MediaKind::Audio, Source::Microphone);
+    let produce = Call::Produce { transport: SEND, kind, source, parameters, paused: false };
+    session.call(produce, Dialect::Rooms, HTTP);
+    session.event(&Event::Produced(request(5), OWN));
+    session
+}
+
+fn new_producer() -> News {
+    News::NewProducer { user: "anna".into(), info: camera() }
+}
+
+#[test]
+fn whoever_was_shut_out_is_told_of_the_track_again_when_they_may_receive_it() {
+    let mut session = in_a_call();
+    assert_eq!(session.event(&Event::ConsumerEnded(CAMERA)).news, [News::ConsumerClosed(CAMERA)]);
+    let permission = |allowed| Event::SubscriptionPermission { track: CAMERA, owner: ANNA, allowed };
+    assert!(session.event(&permission(false)).news.is_empty());
+    assert_eq!(session.event(&permission(true)).news, [new_producer()]);
+
+    let mut session = in_a_call();
+    let changed = |subscribe| Event::PermissionsChanged {
+        grants: Grants { subscribe, ..Grants::OPEN },
+        ended: Vec::new(),
+    };
+    assert!(session.event(&changed(false)).news.is_empty());
+    session.event(&Event::ConsumerEnded(CAMERA));
+    assert_eq!(session.event(&changed(true)).news, [new_producer()]);
+    assert!(session.event(&changed(true)).news.is_empty(), "once is enough");
+
+    let mut session = in_a_call();
+    assert_eq!(session.event(&Event::ConsumerWanted(CAMERA, false)).news, [News::ConsumerClosed(CAMERA)]);
+    assert_eq!(session.event(&Event::ConsumerWanted(CAMERA, true)).news, [new_producer()]);
+}
+
+#[test]
+fn whoever_comes_back_is_told_what_has_ended_and_was_muted_meanwhile() {
+    let resumed = |muted: Option<bool>, is_received: bool, transports: Vec<TransportId>| {
+        let Event::Joined(_, joined) = joined() else { unreachable!("that is what it is") };
+        let own = |muted| PublicationInfo {
+            mid: "0".into(),
+            info: TrackInfo { track: OWN, participant: BEN, source: Source::Microphone, muted, label: None },
+        };
+        let resumed = Resumed {
+            joined: *joined,
+            publications: muted.map(own).into_iter().collect(),
+            slot_map: SlotMap { revision: 1, slots: Vec::new(), waiting: Vec::new(), waiting_count: 0 },
+            subscriptions: is_received.then_some((CAMERA, false)).into_iter().collect(),
+            unsubscribed: Vec::new(),
+            transports,
+        };
+        Event::Resumed(request(6), Box::new(resumed))
+    };
+    let told = |event: Event| {
+        let mut session = in_a_call();
+        session.socket_ended(false);
+        assert!(session.take_up().is_some());
+        session.event(&event).news
+    };
+    let all = || vec![SEND, RECEIVE];
+    let there = News::UserJoined { user: "anna".into(), name: "Anna".into() };
+    assert_eq!(told(resumed(Some(false), true, all())), [there.clone()], "nothing has happened");
+    assert_eq!(
+        told(resumed(Some(false), false, all())),
+        [News::ConsumerClosed(CAMERA), there.clone(), new_producer()],
+        "the core has ended what she received, and she may ask for it again"
+    );
+    let user = || "ben".to_owned();
+    let muted = News::ProducerPaused { user: user(), producer: OWN, paused: true };
+    assert_eq!(told(resumed(Some(true), true, all())), [muted, there.clone()]);
+    let stopped = News::ProducerClosed { user: user(), producer: OWN };
+    assert_eq!(told(resumed(None, true, all())), [stopped, there.clone()]);
+    assert_eq!(
+        told(resumed(Some(false), false, vec![SEND])),
+        [News::ConsumerClosed(CAMERA), News::TransportClosed(RECEIVE), there, new_producer()]
+    );
 }
 
 #[test]

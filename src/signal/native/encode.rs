@@ -62,7 +62,7 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::TransportOpened(to, _) | Event::Produced(to, _) | Event::Consumed(to, _) => {
             reply("ok", to, Nothing {})
         }
-        Event::TransportEnded(_) | Event::ConsumerEnded(_) => news("ok", ()),
+        Event::TransportEnded(_) | Event::ConsumerEnded(_) | Event::ConsumerWanted(..) => news("ok", ()),
         Event::Draining(draining) => news("draining", DrainingData { draining: *draining }),
         Event::Closing(reason) => encode_closing(*reason),
         Event::Layers { .. } => news("layers", LayersData::of(event)),

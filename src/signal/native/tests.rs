@@ -497,6 +497,7 @@ fn events() -> Vec<(Event, Value)> {
         slot_map: slot_map(),
         subscriptions: vec![(TRACK, true)],
         unsubscribed: vec![TRACK],
+        transports: Vec::new(),
     };
     let refusal = Refusal::new(RefusalCode::RoomFull, "full", "wait");
     let error_json = json!({"code": "room-full", "message": "full", "action": "wait", "fatal": false});

@@ -282,7 +282,15 @@ mod tests {
         let (session, demand) = WhipSession::open(
             side,
             room,
-            ("Studio".into(), Ticket::Granted { grants: Grants::OPEN, profile: None, is_invited: false }),
+            (
+                "Studio".into(),
+                Ticket::Granted {
+                    grants: Grants::OPEN,
+                    profile: None,
+                    is_invited: false,
+                    is_vouched_for: false,
+                },
+            ),
             offer,
             Choice::default(),
         );

@@ -46,6 +46,7 @@ impl Endpoint {
             layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
+            is_vouched_for: true,
             can_mesh: false,
             host: Some(host_of(self.person)),
         };

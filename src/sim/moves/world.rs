@@ -322,6 +322,7 @@ impl<'a> World<'a> {
             layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
+            is_vouched_for: true,
             host: Some(host_of(who)),
             can_mesh,
         };
