@@ -158,6 +158,7 @@ impl Crowd {
             layout: Layout::Slots,
             grants: Grants::OPEN,
             is_invited: false,
+            is_vouched_for: true,
             can_mesh: false,
             host: None,
         };

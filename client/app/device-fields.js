@@ -21,7 +21,7 @@ const CODECS = { VP8: 'VP8', VP9: 'VP9', H264: 'H.264', AV1: 'AV1' };
 
 /**
  * @typedef {'microphone' | 'camera' | 'speaker' | 'quality' | 'received' | 'codec' | 'transmit' | 'sensitivity' | 'pushKey'
- *   | keyof PROCESSING | 'theme' | 'language' | 'sounds'} Field
+ *   | keyof typeof PROCESSING | 'theme' | 'language' | 'sounds'} Field
  */
 
 /**
@@ -45,7 +45,7 @@ export async function showDeviceFields(container, { prefix, withCodec, onChange 
     });
     return make('div', {}, make('label', { for: id }, t(label)), select);
   };
-  /** @param {keyof PROCESSING} field */
+  /** @param {keyof typeof PROCESSING} field */
   const toggle = (field) => {
     const id = `${prefix}-${field}`;
     const box = make('input', { type: 'checkbox', role: 'switch', id, 'data-testid': `${field}-switch` });
@@ -83,7 +83,7 @@ export async function showDeviceFields(container, { prefix, withCodec, onChange 
       );
     }
   }
-  const toggles = /** @type {(keyof PROCESSING)[]} */ (Object.keys(PROCESSING)).map(toggle);
+  const toggles = /** @type {(keyof typeof PROCESSING)[]} */ (Object.keys(PROCESSING)).map(toggle);
   fields.push(
     make('div', { class: 'switches', role: 'group', 'aria-label': t('Your voice') }, ...toggles),
     field('theme', 'Appearance', labelled(THEMES)),

@@ -13,7 +13,10 @@ const BROWSERS = { chrome: 92, firefox: 90, safari: 15 };
 /** What one of them lacks, where it is used, and what happens there without it. */
 const KNOWN = {
   'api.HTMLVideoElement.requestVideoFrameCallback': ['sdk/cover.js', 'frames are counted every 50 ms'],
-  'api.HTMLMediaElement.setSinkId': ['sdk/audio-player.js app/device-test.js', 'the system’s speaker plays'],
+  'api.HTMLMediaElement.setSinkId': [
+    'sdk/audio-player.js sdk/amplifier.js app/device-test.js',
+    'the system’s speaker plays',
+  ],
   'api.HTMLMediaElement.sinkId': ['sdk/audio-player.js', 'the same'],
   'api.Document.pictureInPictureEnabled': ['app/view-control.js', 'there is no button for it'],
   'api.Document.exitPictureInPicture': ['app/view-control.js', 'the same'],

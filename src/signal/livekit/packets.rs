@@ -110,7 +110,15 @@ mod tests {
             DataPacket { user: Some(user), destination_identities: vec!["ben".into()], ..Default::default() };
         let read = Packet::read(&packet.encode_to_vec()).expect("a packet");
         let said = DataPayload::Bytes((*b"hi").into());
-        assert_eq!(read, Packet { to: vec!["ben".into()], topic: "chat".into(), payload: said.clone() });
+        assert_eq!(
+            read,
+            Packet {
+                to: vec!["ben".into()],
+                to_sids: Vec::new(),
+                topic: "chat".into(),
+                payload: said.clone()
+            }
+        );
         let written = write("anna", "PA_1".into(), ("chat", &said, true)).expect("a packet");
         let sender = Sender::decode(written.as_slice()).expect("a packet");
         assert_eq!((sender.participant_identity.as_str(), sender.participant_sid.as_str()), ("anna", "PA_1"));

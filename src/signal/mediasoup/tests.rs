@@ -320,7 +320,7 @@ fn whoever_comes_back_is_told_what_has_ended_and_was_muted_meanwhile() {
     };
     let all = || vec![SEND, RECEIVE];
     let there = News::UserJoined { user: "anna".into(), name: "Anna".into() };
-    assert_eq!(told(resumed(Some(false), true, all())), [there.clone()], "nothing has happened");
+    assert_eq!(told(resumed(Some(false), true, all())), std::slice::from_ref(&there), "nothing has happened");
     assert_eq!(
         told(resumed(Some(false), false, all())),
         [News::ConsumerClosed(CAMERA), there.clone(), new_producer()],

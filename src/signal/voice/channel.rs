@@ -146,7 +146,8 @@ impl Channel {
                 // The answer is what they hear last.
                 member.told = way;
             }
-            return self.reply(user);
+            // Whoever has a WebSocket has been told where a move leads that runs.
+            return JoinReply::Joined { mode: member.told, count: self.members.len() };
         }
         if self.is_moving() {
             if self.waiting.iter().all(|waiting| waiting.user != *user) {
@@ -197,10 +198,8 @@ impl Channel {
     }
 
     pub(super) fn reply(&self, user: &UserId) -> JoinReply {
-        let member = self.members.get(user);
-        // Whoever has a WebSocket has been told, also where a move leads that runs.
-        let told = member.filter(|member| member.connection.is_some()).map(|member| member.told);
-        let mode = told.unwrap_or_else(|| self.way_of(member.map_or(STRANGERS, |member| member.key)));
+        let key = self.members.get(user).map_or(STRANGERS, |member| member.key);
+        let mode = self.way_of(key);
         JoinReply::Joined { mode, count: self.members.len() }
     }
 
