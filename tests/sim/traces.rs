@@ -45,5 +45,5 @@ fn calls_that_move_are_recorded_and_replayed_bit_for_bit() {
         assert_eq!(outcome.log, play(&plan, base).log, "seed {seed}: being recorded changes nothing");
         inputs += replayed(recorded, base, seed);
     }
-    assert!(inputs > 2_000, "{inputs} inputs");
+    assert!(inputs > 1_500, "{inputs} inputs");
 }
