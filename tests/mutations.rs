@@ -39,7 +39,7 @@ use strait::wire::classify::DatagramKind;
 const KNOWN: &[(&str, u64)] = &[
     ("sequence-off-by-one", 2),
     ("timestamp-not-moved", 0),
-    ("picture-id-not-continued", 4),
+    ("picture-id-not-continued", 6),
     ("frame-number-not-continued", 5),
     ("keyframe-not-awaited", 0),
     ("keyframe-request-forgotten", 0),
