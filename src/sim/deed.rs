@@ -88,6 +88,24 @@ pub enum Deed {
 
 const SOURCES: [Source; 4] = [Source::Microphone, Source::Camera, Source::Screen, Source::ScreenAudio];
 
+/// To whom a back end does something, and for how long.
+struct Moderated {
+    at: Micros,
+    long: Micros,
+    who: usize,
+    source: Source,
+}
+
+impl Moderated {
+    /// All of it is over a second before `until`.
+    fn draw(dice: &mut Dice, people: usize, until: Micros) -> Self {
+        let at = dice.among(SECOND / 2..until - 3 * SECOND);
+        let long = dice.among(SECOND / 5..until - SECOND - at);
+        let who = dice.among(0..people as u64) as usize;
+        Self { at, long, who, source: dice.pick(&SOURCES[..2]) }
+    }
+}
+
 impl Deed {
     /// Returns the other person concerned, if there is one.
     pub fn of(&self) -> Option<usize> {
@@ -207,10 +225,7 @@ impl Deed {
     pub fn draw_moderation(dice: &mut Dice, people: usize, until: Micros) -> Vec<Step> {
         let mut steps = Vec::new();
         for _ in 0..dice.among(1..4) {
-            let at = dice.among(SECOND / 2..until - 3 * SECOND);
-            let long = dice.among(SECOND / 5..until - SECOND - at);
-            let who = dice.among(0..people as u64) as usize;
-            let source = dice.pick(&SOURCES[..2]);
+            let Moderated { at, long, who, source } = Moderated::draw(dice, people, until);
             let mut add = |at, deed| steps.push(Step { at, who, deed });
             match dice.among(0..3) {
                 0 => add(at, Self::Ban(long)),
@@ -231,10 +246,7 @@ impl Deed {
     pub fn draw_doors(dice: &mut Dice, people: usize, until: Micros) -> Vec<Step> {
         let mut steps = Vec::new();
         for _ in 0..dice.among(1..4) {
-            let at = dice.among(SECOND / 2..until - 3 * SECOND);
-            let long = dice.among(SECOND / 5..until - SECOND - at);
-            let who = dice.among(0..people as u64) as usize;
-            let source = dice.pick(&SOURCES[..2]);
+            let Moderated { at, long, who, source } = Moderated::draw(dice, people, until);
             let mut add = |at, deed| steps.push(Step { at, who, deed });
             if dice.percent(50) {
                 add(at, Self::Lock(true));

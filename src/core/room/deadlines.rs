@@ -169,12 +169,11 @@ impl Room {
             }
             participant.asked_at = now.min(participant.asked_at + time);
             self.set_expiry(key);
-        }
-        for key in self.participants.iter().map(|(key, _)| ParticipantKey(key)).collect::<Vec<_>>() {
             self.arm(now, Owner::Member(key));
         }
-        for key in self.transports.iter().map(|(key, _)| TransportKey(key)).collect::<Vec<_>>() {
-            self.arm(now, Owner::of(self.transports[key.0].owner, key));
+        let unowned = self.transports.iter().filter(|(_, transport)| transport.owner.is_none());
+        for key in unowned.map(|(key, _)| TransportKey(key)).collect::<Vec<_>>() {
+            self.arm(now, Owner::Transport(key));
         }
         if let Some(topology) = &mut self.topology {
             topology.forgive(now, time);
