@@ -4,15 +4,6 @@
 //! `cargo bench --bench engine` prints a table; `-- --json FILE` writes it. One publisher, 1100-byte packets of VP8 in
 //! frames of ten, 50 viewers, AES-256-GCM, no loss, no sockets, virtual time.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "benchmarks may use sockets, clocks and panics"
-)]
-
 mod rig;
 
 use std::collections::VecDeque;

@@ -15,15 +15,6 @@
 //! pause, and a packet to one of many peers slower than one to a few, in a program that does nothing else too. They also
 //! tell how long after the waking packet the others arrived, as a receiver sees it.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "benchmarks may use sockets, clocks and panics"
-)]
-
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};

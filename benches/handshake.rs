@@ -2,15 +2,6 @@
 //! what AWS-LC allocates by itself. `cargo bench --bench handshake`; Linux only, since it reads `/proc`. The figures are in
 //! `docs/performance.md`.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "benchmarks may use sockets, clocks and panics"
-)]
-
 #[path = "../tests/alone/allocator.rs"]
 mod allocator;
 #[path = "../src/dtls/rsa_client.rs"]

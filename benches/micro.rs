@@ -1,15 +1,6 @@
 //! The stages of a packet's way, one by one: finding whose it is, rewriting, sealing, forwarding from one to many,
 //! handing a batch to the kernel. `cargo bench --bench micro`, with a part of a name to run some.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "benchmarks may use sockets, clocks and panics"
-)]
-
 mod rig;
 
 use std::hint::black_box;

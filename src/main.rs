@@ -1,5 +1,14 @@
 //! Arguments in, exit code out.
 
+// As in the library.
+#![deny(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

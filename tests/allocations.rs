@@ -1,15 +1,6 @@
 //! What forwarding must not do: allocate. A counting allocator stands in for the system's, and a crowd that has run for
 //! a while goes on: packets, losses and their repair, reports. Not one allocation may come of it.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
-
 #[path = "../benches/rig/mod.rs"]
 mod rig;
 

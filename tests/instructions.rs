@@ -6,15 +6,6 @@
 //! libc's memory functions: they choose their instructions by the processor. A test that fails prints where the
 //! instructions go.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
-
 #[path = "../benches/rig/mod.rs"]
 mod rig;
 

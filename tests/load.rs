@@ -1,15 +1,6 @@
 //! The load generator against a real server, both as the real binary. In a binary of its own: it counts what is lost, and
 //! other tests at the same time would make it lose something.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
-
 #[path = "binary/program.rs"]
 #[allow(dead_code, reason = "tests/binary uses the rest")]
 mod program;

@@ -1,13 +1,5 @@
 //! What routers see: sound and pictures carry the traffic classes by which networks prefer calls (RFC 8837).
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
 #![cfg(target_os = "linux")]
 
 use std::io;

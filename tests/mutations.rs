@@ -3,15 +3,6 @@
 //! The worlds were found with `strait sim --mutation NAME --seeds 0..200`, in a build with `--features mutations`. When
 //! worlds or the core change, a bug may need another one: search again.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
-
 #[path = "core/layered.rs"]
 #[allow(dead_code, reason = "it has more than is needed here")]
 mod layered;

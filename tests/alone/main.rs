@@ -1,15 +1,6 @@
 //! Tests of the shell that need a process for themselves: they count its memory and descriptors, or send it a signal. They
 //! stand apart from `tests/shell`, whose tests run side by side, and take turns here.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
-
 mod allocator;
 mod channels;
 mod churn;

@@ -3,15 +3,6 @@
 //! Every test runs the real binary with settings of its own. Nothing sleeps to synchronise: tests wait for what they
 //! expect, and fail if it does not come within [`PATIENCE`].
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
-
 mod call;
 mod cli;
 mod client;

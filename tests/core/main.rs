@@ -1,14 +1,5 @@
 //! The core without a socket: whole str0m clients and the core connect, publish and receive under virtual time.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
-
 mod abuse;
 mod access;
 mod audiences;

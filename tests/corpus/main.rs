@@ -1,14 +1,5 @@
 //! The fuzz targets on stable Rust: every seed through its target's body, and changed a little, always in the same way.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
-
 mod mutate;
 mod seeds;
 

@@ -4,15 +4,6 @@
 //! every copy of the program, so the program carries NOTICE and prints it (`strait licences`). After a change of the
 //! dependencies: `WRITE_LICENCES=1 cargo test --test dependencies`.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -4,15 +4,6 @@
 //! synchronise: tests wait for the bytes, or the end of the stream, that they expect. What a test measures belongs to its
 //! own server; a test that measures the process, or sends it a signal, stands in `tests/alone`.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
-
 mod access;
 mod admin_reference;
 mod api;

@@ -1,14 +1,5 @@
 //! Simulated worlds: a fixed set of seeds, in which nothing may go wrong, and which do the same twice.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::needless_pass_by_value,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may use sockets, clocks and panics"
-)]
-
 mod moves;
 mod scenarios;
 mod traces;
