@@ -1,9 +1,10 @@
 //! IngressHalf: the media received on one transport. It decrypts packets, knows which stream belongs to which
 //! publication, keeps receive statistics, sends NACKs for lost packets, and reports.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use self::strays::{BelongsTo, Strays};
 use super::nack::NackGenerator;
 use super::receive::ReceiveStatistics;
 use super::rtcp::{ReportBlock, RtcpWriter};
@@ -22,12 +23,9 @@ use crate::wire::rtp::RtpHeader;
 /// Bytes of a retransmission's original sequence number (RFC 4588 §4).
 const ORIGINAL_SEQUENCE_BYTES: usize = 2;
 
-/// How long after its last packet it is remembered that an SSRC belongs to no section. This is longer than packets are
-/// on their way, and short enough that a client can use the SSRC again for something else without announcing it.
-const STRAY_FOR: Duration = Duration::from_secs(5);
-
-/// How many SSRCs are remembered to belong to no section. The one that was silent for longest makes way.
-const STRAYS_MAX: usize = 64;
+/// How long the encoding of a simulcast that is preferred most has to be silent until another stream that does not say which
+/// encoding it carries may take its place. Two at once would be a picture of which no frame follows from the one before.
+const PLACE_KEPT_FOR: Duration = Duration::from_secs(1);
 
 /// One transport brings a byte in this time in the long run: 40 Mbit/s, which is twice what a screen in the best quality
 /// takes. All of it is multiplied by the viewers.
@@ -50,16 +48,17 @@ pub struct PublishedSection {
 impl PublishedSection {
     /// Returns the rank of an encoding, which is known by its rid or by its declared SSRC. 0 is preferred most: first
     /// the middle encoding, then those below it, then those above.
-    fn rank(&self, ssrc: Ssrc, rid: Option<&[u8]>) -> usize {
-        let by_rid = rid.and_then(|rid| self.rids.iter().position(|other| other.as_bytes() == rid));
-        let (position, count) = match by_rid {
-            Some(position) => (position, self.rids.len()),
-            None => match self.declared.iter().position(|pair| is_of(*pair, ssrc)) {
-                Some(position) => (position, self.declared.len()),
-                None => return 0,
-            },
-        };
-        rank_of(position, count)
+    fn rank(&self, ssrc: Ssrc, rid: Option<&str>) -> usize {
+        self.place(ssrc, rid).map_or(0, |(place, count)| rank_of(place, count))
+    }
+
+    /// Returns the place of an encoding in the client's order, and how many there are; `None` if it is not known.
+    fn place(&self, ssrc: Ssrc, rid: Option<&str>) -> Option<(usize, usize)> {
+        let by_rid = rid.and_then(|rid| self.rids.iter().position(|other| other == rid));
+        let by_ssrc = || self.declared.iter().position(|pair| is_of(*pair, ssrc));
+        by_rid
+            .map(|place| (place, self.rids.len()))
+            .or_else(|| by_ssrc().map(|place| (place, self.declared.len())))
     }
 
     /// Returns the encodings of a simulcast in the client's order, each with its rank: by their rids, or numbered from 1
@@ -98,6 +97,8 @@ pub struct IncomingStream {
     pub publication: PublicationKey,
     /// How much its encoding is preferred among those of its track, 0 most.
     pub rank: usize,
+    /// The rid that it said, or that an earlier stream under its SSRC said.
+    rid: Option<Box<str>>,
     /// What receiver reports say about it: counts, jitter, loss.
     pub statistics: ReceiveStatistics,
     /// Which packets are missing and asked for; `None` if the codec was negotiated without NACK.
@@ -143,26 +144,6 @@ pub struct MediaPacket<'a> {
     pub payload: &'a [u8],
 }
 
-/// An SSRC that belongs to no section that publishes.
-#[derive(Debug)]
-struct Stray {
-    ssrc: Ssrc,
-    /// When its last packet came, or its publication ended.
-    last: Instant,
-    belongs_to: BelongsTo,
-}
-
-/// What is known of where the packets of a stray SSRC belong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BelongsTo {
-    /// To this section, which does not publish now: its packets said so, or it published them before.
-    Section(Mid),
-    /// Nothing is known of it, and a section has stopped sending since it came: it may be that section's.
-    MaybeEnded,
-    /// Nothing is known of it. A section that begins to publish may be the one that it belongs to.
-    Unknown,
-}
-
 /// The packet is dropped: it is not authentic, it is a replay, or it belongs to nothing that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unusable;
@@ -181,8 +162,7 @@ pub struct IngressHalf {
     pub rtcp_ssrc: Ssrc,
     nack_at: Option<Instant>,
     lost: Vec<u16>,
-    /// SSRCs that belong to no section that publishes, in the order in which packets of them came.
-    strays: VecDeque<Stray>,
+    strays: Strays,
     /// Packets that could not be opened or placed.
     pub dropped: u64,
     /// `dropped` as last added to the room's totals.
@@ -201,7 +181,7 @@ impl IngressHalf {
             rtcp_ssrc,
             nack_at: None,
             lost: Vec::new(),
-            strays: VecDeque::new(),
+            strays: Strays::default(),
             dropped: 0,
             dropped_reported: 0,
         }
@@ -338,10 +318,11 @@ impl IngressHalf {
         published: &PublishedSections,
     ) -> bool {
         let said = extensions.mid.map(|mid| std::str::from_utf8(mid).map_or(Mid::NONE, Mid::from));
-        let known = match said {
-            Some(mid) => BelongsTo::Section(mid),
-            None => self.stray(ssrc, now),
-        };
+        let sends = |mid| negotiated.section(mid).is_some_and(|section| section.ingress.is_some());
+        let (before, rid_before) = self.strays.take(now, ssrc, sends);
+        let known = said.map_or(before, BelongsTo::Section);
+        let said_rid = extensions.repaired_rid.or(extensions.rid);
+        let rid = said_rid.and_then(|rid| std::str::from_utf8(rid).ok()).map(Box::from).or(rid_before);
         let declares = || published.values().find(|section| said.is_none() && section.declares(ssrc));
         let section = declares().or_else(|| match known {
             BelongsTo::Section(mid) => published.get(&mid),
@@ -351,27 +332,32 @@ impl IngressHalf {
                 negotiated.only_section_of(payload_type).and_then(|mid| published.get(&mid))
             }
         });
-        let Some(section) = section else {
-            self.set_stray(ssrc, now, known);
+        let Some(section) =
+            section.filter(|section| self.has_place(now, section, ssrc, rid.as_deref(), payload))
+        else {
+            self.strays.note(now, ssrc, known, rid);
             return false;
         };
-        self.strays.retain(|stray| stray.ssrc != ssrc);
         // An encoder that begins anew many times leaves a stream behind each time.
         if self.streams.len() >= INGRESS_STREAMS_PER_PARTICIPANT_MAX {
-            self.forget_most_silent();
+            self.forget_most_silent(published);
         }
+        let rank = section.rank(ssrc, rid.as_deref());
         let codec = match payload {
             Payload::Media(codec) | Payload::Redundant(codec) => codec,
             Payload::Retransmission(_) => {
-                let rid = extensions.repaired_rid.or(extensions.rid);
-                let Some(of) = self.main_of(section, section.rank(ssrc, rid)) else { return false };
+                let Some(of) = self.main_of(section, rank) else {
+                    self.strays.note(now, ssrc, known, rid);
+                    return false;
+                };
                 self.streams.insert(ssrc, Stream::Retransmission { of });
                 return true;
             }
         };
         let stream = IncomingStream {
             publication: section.publication,
-            rank: section.rank(ssrc, extensions.rid),
+            rank,
+            rid,
             statistics: ReceiveStatistics::new(codec.codec.clock_rate()),
             nack: codec.nack.then(NackGenerator::new),
             counters: StreamCounters::default(),
@@ -381,6 +367,26 @@ impl IngressHalf {
         self.streams.insert(ssrc, Stream::Media(Box::new(stream)));
         self.order.push(ssrc);
         true
+    }
+
+    /// Whether a stream can be told from the others of its section: it is the only encoding, or it is known which one it
+    /// is, or nobody has the place that it would get.
+    fn has_place(
+        &self,
+        now: Instant,
+        section: &PublishedSection,
+        ssrc: Ssrc,
+        rid: Option<&str>,
+        payload: Payload,
+    ) -> bool {
+        if section.rids.len() < 2
+            || section.place(ssrc, rid).is_some()
+            || matches!(payload, Payload::Retransmission(_))
+        {
+            return true;
+        }
+        let taken = self.main_of(section, 0).and_then(|main| self.stream(main));
+        taken.is_none_or(|stream| now.saturating_duration_since(stream.last) >= PLACE_KEPT_FOR)
     }
 
     /// Returns the media stream that retransmissions of an encoding repair: the newest stream of that encoding.
@@ -436,52 +442,35 @@ impl IngressHalf {
     }
 
     /// Forgets the stream of which nothing has come for the longest time, and what repairs it.
-    fn forget_most_silent(&mut self) {
-        let silent = self.streams().min_by_key(|(_, stream)| stream.last).map(|(ssrc, _)| ssrc);
-        self.remove_streams(|ssrc| Some(ssrc) == silent);
+    fn forget_most_silent(&mut self, published: &PublishedSections) {
+        let Some((silent, stream)) = self.streams().min_by_key(|(_, stream)| stream.last) else { return };
+        let (publication, last) = (stream.publication, stream.last);
+        let mut sections = published.iter().filter(|(_, section)| section.publication == publication);
+        let mid = sections.next().map_or(Mid::NONE, |(mid, _)| *mid);
+        self.remove_stream(last, silent, mid);
     }
 
-    /// Removes media streams and what repairs them. Returns the SSRCs of the latter, in ascending order: the order of the map
-    /// depends on its history.
-    fn remove_streams(&mut self, is_gone: impl Fn(Ssrc) -> bool) -> Vec<Ssrc> {
+    /// Removes a media stream of that section and what repairs it, and remembers what each of them carries.
+    fn remove_stream(&mut self, now: Instant, gone: Ssrc, mid: Mid) {
+        self.order.retain(|ssrc| *ssrc != gone);
+        let Some(Stream::Media(stream)) = self.streams.remove(&gone) else { return };
         let mut repairs = Vec::new();
-        self.order.retain(|ssrc| !is_gone(*ssrc));
-        self.streams.retain(|ssrc, stream| match stream {
-            Stream::Media(_) => !is_gone(*ssrc),
-            Stream::Retransmission { of } => {
-                let goes = is_gone(*of);
-                repairs.extend(goes.then_some(*ssrc));
-                !goes
-            }
+        self.streams.retain(|ssrc, stream| {
+            let goes = matches!(stream, Stream::Retransmission { of } if *of == gone);
+            repairs.extend(goes.then_some(*ssrc));
+            !goes
         });
+        // The order of the map depends on its history.
         repairs.sort_unstable();
-        repairs
-    }
-
-    /// Returns what is known of where an SSRC without a section belongs. Once it has been silent for a while, nothing is.
-    fn stray(&self, ssrc: Ssrc, now: Instant) -> BelongsTo {
-        let is_it =
-            |stray: &&Stray| stray.ssrc == ssrc && now.saturating_duration_since(stray.last) < STRAY_FOR;
-        self.strays.iter().find(is_it).map_or(BelongsTo::Unknown, |stray| stray.belongs_to)
-    }
-
-    /// Notes that an SSRC belongs to no section, because a packet of it has come or its publication has ended.
-    fn set_stray(&mut self, ssrc: Ssrc, now: Instant, belongs_to: BelongsTo) {
-        self.strays.retain(|stray| stray.ssrc != ssrc);
-        if self.strays.len() == STRAYS_MAX {
-            self.strays.pop_front();
+        for ssrc in std::iter::once(gone).chain(repairs) {
+            self.strays.note(now, ssrc, BelongsTo::Section(mid), stream.rid.clone());
         }
-        self.strays.push_back(Stray { ssrc, last: now, belongs_to });
     }
 
     /// Notes that a section does not send any more. An SSRC of which nothing is known may have been that section's, so it is
     /// not taken for another's from now on.
     pub fn on_section_ended(&mut self) {
-        for stray in &mut self.strays {
-            if stray.belongs_to == BelongsTo::Unknown {
-                stray.belongs_to = BelongsTo::MaybeEnded;
-            }
-        }
+        self.strays.on_section_ended();
     }
 
     /// Forgets the streams of a publication that has ended, and their retransmissions. Packets that still come with
@@ -499,10 +488,13 @@ impl IngressHalf {
             .filter(|(_, stream)| stream.publication == publication)
             .map(|(ssrc, _)| ssrc)
             .collect();
-        let repairs = self.remove_streams(|ssrc| gone.contains(&ssrc));
-        let declared = declared.iter().flat_map(|(main, repairs)| std::iter::once(*main).chain(*repairs));
-        for ssrc in declared.chain(gone).chain(repairs) {
-            self.set_stray(ssrc, now, BelongsTo::Section(mid));
+        for (main, repairs) in declared {
+            for ssrc in std::iter::once(*main).chain(*repairs) {
+                self.strays.note(now, ssrc, BelongsTo::Section(mid), None);
+            }
+        }
+        for ssrc in gone {
+            self.remove_stream(now, ssrc, mid);
         }
     }
 
@@ -575,5 +567,6 @@ fn nearest_index(highest: u64, sequence: u16) -> Option<u64> {
     }
 }
 
+mod strays;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Which stream a packet belongs to, and what is remembered of it.
 
+use super::strays::STRAY_FOR;
 use super::*;
 use crate::core::input::SrtpProfile;
 use crate::core::media::nack::ROUND_TRIP_UNKNOWN;
@@ -32,7 +33,9 @@ impl Incoming {
         let text = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 1\r\n\
             m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
             a=ice-pwd:0123456789012345678901\r\na=setup:actpass\r\na=mid:1\r\n\
-            a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=sendonly\r\na=rtcp-mux\r\n\
+            a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
+            a=extmap:5 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n\
+            a=extmap:6 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\na=sendonly\r\na=rtcp-mux\r\n\
             a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\n\
             a=fmtp:97 apt=96\r\na=msid:s t\r\na=ssrc-group:FID 7 8\r\na=ssrc:7 cname:c\r\na=ssrc:8 cname:c\r\n";
         let text = text.replace("a=mid:1\r\n", &format!("a=mid:1\r\n{fingerprint}"));
@@ -64,13 +67,37 @@ impl Incoming {
         sequence: u16,
         mid: Option<u8>,
     ) -> Option<(Ssrc, usize, u64)> {
-        let mut bytes = vec![if mid.is_some() { 0x90 } else { 0x80 }, payload_type];
+        let said = mid.map(|mid| [0xbe, 0xde, 0, 1, 0x40, mid, 0, 0]);
+        self.packet_with(ssrc, payload_type, sequence, said.as_ref().map_or(&[][..], |said| said))
+    }
+
+    /// Receives a packet of section 1 that says more of itself: the id of a header extension, and its text.
+    fn says(
+        &mut self,
+        ssrc: Ssrc,
+        payload_type: u8,
+        sequence: u16,
+        (id, text): (u8, &str),
+    ) -> Option<(Ssrc, usize, u64)> {
+        let mut said = vec![0xbe, 0xde, 0, 0, 0x40, b'1', id << 4 | (text.len() as u8 - 1)];
+        said.extend(text.bytes());
+        said.resize(said.len().next_multiple_of(4), 0);
+        said[3] = (said.len() / 4 - 1) as u8;
+        self.packet_with(ssrc, payload_type, sequence, &said)
+    }
+
+    fn packet_with(
+        &mut self,
+        ssrc: Ssrc,
+        payload_type: u8,
+        sequence: u16,
+        said: &[u8],
+    ) -> Option<(Ssrc, usize, u64)> {
+        let mut bytes = vec![if said.is_empty() { 0x80 } else { 0x90 }, payload_type];
         bytes.extend(sequence.to_be_bytes());
         bytes.extend([0, 0, 0, 9]);
         bytes.extend(ssrc.0.to_be_bytes());
-        if let Some(mid) = mid {
-            bytes.extend([0xbe, 0xde, 0, 1, 0x40, mid, 0, 0]);
-        }
+        bytes.extend(said);
         let header_len = bytes.len();
         // A retransmission's payload begins with the sequence number of the packet that it repairs.
         bytes.extend([0, 100, 0x10, 0, 7]);
@@ -229,11 +256,58 @@ fn the_middle_encoding_is_preferred_then_those_below() {
         rids: ["low", "medium", "high"].map(str::to_owned).to_vec(),
         declared: Vec::new(),
     };
-    assert_eq!([b"medium" as &[u8], b"low", b"high"].map(|rid| section.rank(Ssrc(1), Some(rid))), [0, 1, 2]);
+    assert_eq!(["medium", "low", "high"].map(|rid| section.rank(Ssrc(1), Some(rid))), [0, 1, 2]);
     assert_eq!(section.rank(Ssrc(1), None), 0);
     let declared = vec![(Ssrc(1), Some(Ssrc(4))), (Ssrc(2), Some(Ssrc(5))), (Ssrc(3), Some(Ssrc(6)))];
     let section = PublishedSection { rids: Vec::new(), declared, ..section };
     assert_eq!([2, 1, 3, 5, 4, 6].map(|ssrc| section.rank(Ssrc(ssrc), None)), [0, 1, 2, 0, 1, 2]);
+}
+
+/// Makes the section one of three encodings, whose SSRCs it returns in the client's order. Packets name their rid by the
+/// extension 5, repairs by 6.
+fn simulcast(incoming: &mut Incoming) -> [Ssrc; 3] {
+    let section = incoming.published.get_mut(&Mid::from("1")).expect("published");
+    section.declared.clear();
+    section.rids = ["low", "medium", "high"].map(str::to_owned).to_vec();
+    [Ssrc(81), Ssrc(82), Ssrc(83)]
+}
+
+#[test]
+fn what_is_published_anew_under_the_same_ssrcs_is_told_apart_though_nothing_is_said_of_it_again() {
+    let mut incoming = Incoming::new();
+    let encodings = simulcast(&mut incoming);
+    for (ssrc, rid) in encodings.into_iter().zip(["low", "medium", "high"]) {
+        assert_eq!(incoming.says(ssrc, VP8, 1, (5, rid)), Some((ssrc, 3, 1)));
+        assert_eq!(incoming.says(Ssrc(ssrc.0 + 10), RTX, 1, (6, rid)), Some((ssrc, 3, 100)));
+    }
+    let ranks =
+        |incoming: &Incoming| encodings.map(|ssrc| incoming.half.stream(ssrc).map(|stream| stream.rank));
+    assert_eq!(ranks(&incoming), [Some(1), Some(0), Some(2)]);
+    for (round, pause) in (2..).zip([Duration::ZERO, STRAY_FOR, Duration::from_secs(3600)]) {
+        let ended = incoming.published.remove(&Mid::from("1")).expect("published");
+        incoming.half.forget(incoming.now, ended.publication, Mid::from("1"), &ended.declared);
+        incoming.now += pause;
+        incoming.published.insert(Mid::from("1"), ended);
+        // The order in which they come is another.
+        for ssrc in encodings.into_iter().rev() {
+            assert_eq!(incoming.packet(ssrc, VP8, round, None), Some((ssrc, 3, u64::from(round))));
+            let repairs = Ssrc(ssrc.0 + 10);
+            assert_eq!(incoming.packet(repairs, RTX, round, None), Some((ssrc, 3, 100)));
+        }
+        assert_eq!(ranks(&incoming), [Some(1), Some(0), Some(2)], "after {pause:?}");
+    }
+}
+
+#[test]
+fn two_encodings_that_nobody_can_tell_apart_are_not_taken_for_one() {
+    let mut incoming = Incoming::new();
+    let [low, medium, _] = simulcast(&mut incoming);
+    assert_eq!(incoming.packet(low, VP8, 1, Some(b'1')), Some((low, 3, 1)), "somebody has to be it");
+    assert_eq!(incoming.packet(medium, VP8, 1, Some(b'1')), None);
+    assert_eq!(incoming.says(medium, VP8, 2, (5, "medium")), Some((medium, 3, 2)), "it says which one it is");
+    // An encoder that begins anew takes the place of the one that is silent.
+    incoming.now += PLACE_KEPT_FOR;
+    assert_eq!(incoming.packet(Ssrc(90), VP8, 1, Some(b'1')), Some((Ssrc(90), 3, 1)));
 }
 
 #[test]
