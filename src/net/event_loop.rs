@@ -65,7 +65,7 @@ const HEARING_PER_PASS: Duration = Duration::from_micros(500);
 
 /// After this time a pass ends no further connection whose time is up: thousands that were opened together must not keep
 /// media waiting when they end together.
-const ENDING_PER_PASS: Duration = Duration::from_millis(1);
+const ENDING_PER_PASS: Duration = Duration::from_micros(500);
 
 /// Connections that were heard for longer than this may have kept packets waiting.
 const LONG_HEARING: Duration = Duration::from_micros(250);
@@ -704,7 +704,8 @@ impl EventLoop {
             let until = *until.get_or_insert_with(|| clock::now() + ENDING_PER_PASS);
             let Some(connection) = self.front.connections.at(place) else { continue };
             match connection.run_deadline(now, &self.front.config) {
-                Standing::Open => self.front.connections.touch(place),
+                // What it is told last is written at once, so that it counts as part of the time.
+                Standing::Open => self.write_connection(now, place),
                 Standing::Over(why) => self.end_connection(now, place, why),
                 Standing::Unanswered => {
                     warn!("a request has waited in vain for the core to answer it");
