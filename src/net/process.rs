@@ -26,14 +26,23 @@ impl Process {
     pub fn read() -> Option<Self> {
         let status = fs::read_to_string("/proc/self/status").ok()?;
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        let open_files = fs::read_dir("/proc/self/fd").ok()?.count() as u64;
         Some(Self {
             resident_bytes: kilobytes(&status, "VmRSS:")? * 1024,
             virtual_bytes: kilobytes(&status, "VmSize:")? * 1024,
             cpu_seconds: cpu_seconds(&stat)?,
             threads: field(&status, "Threads:")?.parse().ok()?,
-            open_files,
+            open_files: open_files()?,
         })
+    }
+}
+
+/// Counts the open file descriptors. Linux tells how many there are since version 6.2. Before it they are counted, which
+/// takes a microsecond for each: with ten thousand connections all media would wait for them.
+fn open_files() -> Option<u64> {
+    const DIRECTORY: &str = "/proc/self/fd";
+    match fs::metadata(DIRECTORY).ok()?.len() {
+        0 => Some(fs::read_dir(DIRECTORY).ok()?.count() as u64),
+        count => Some(count),
     }
 }
 
@@ -74,6 +83,14 @@ pub fn raise_open_files() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn open_files_are_those_that_are_open() {
+        let many: Vec<_> = (0..100).map(|_| fs::File::open("/dev/null").expect("it can be opened")).collect();
+        // Other tests open and close files meanwhile.
+        assert!(open_files().expect("Linux tells it") >= many.len() as u64);
+    }
 
     #[test]
     fn what_the_kernel_writes_is_read() {
