@@ -25,9 +25,12 @@ export const LANES = {
     "mixed",
     "back-end",
     "firewall",
+    "react",
+    "slide",
   ],
-  second: ["slide", "moderation", "data", "livekit", "mediasoup", "livekit-node", "react", "dialects", "recording"],
-  alone: ["layers", "loss", "bandwidth", "scalability", "mesh", "voice"],
+  second: ["moderation", "data", "livekit", "mediasoup", "livekit-node", "dialects"],
+  // The recording waits for a program that is compiled beside all of this.
+  alone: ["layers", "loss", "bandwidth", "scalability", "mesh", "voice", "recording"],
 };
 
 const files = readdirSync(resolve(import.meta.dirname, "scenarios")).map((file) => file.replace(/\.js$/, ""));
