@@ -2,7 +2,8 @@
 //! viewer: a function of what is wanted, of what their network carries, and of what was decided before. The room gathers the
 //! first two, and carries out what comes of it.
 //!
-//! **Down at once, up with care.** What does not fit the budget any more is lowered or paused in the same moment. What was
+//! **Down at once, up with care.** What does not fit the budget any more is lowered or paused in the same moment, unless it gets
+//! through although packets wait: what fills the line may be somebody else's trial, so it is kept for a moment. What was
 //! denied is given again only after a [trial]: padding fills the line up to what the step would take, and the step is
 //! taken if the estimate bears it with a margin all the while. Steps that fail come ever more seldom ([`patience`]).
 //!
@@ -27,6 +28,7 @@ use super::bandwidth::estimator::Reason;
 use super::forward::steps::{Allowance, Caps, Step};
 use super::ids::TrackId;
 use super::settings::{BandwidthSettings, LayerPolicy};
+use super::timers::earliest;
 
 /// An estimate that has not grown for this long, although more is wanted, grows no further by itself: what is sent is too
 /// little to show that there is more.
@@ -41,6 +43,11 @@ const HEARD_WITHIN: Duration = Duration::from_secs(2);
 const LOSS_KNOWN_AFTER: Duration = Duration::from_secs(5);
 /// As much of what is sent gets through where the network carries it, in 1/100: rates are measured over different seconds.
 const GETS_THROUGH_PERCENT: u64 = 93;
+/// What is sent is kept for this long although the estimate has fallen below it because packets wait, as long as it gets through.
+/// What fills a line that others share may be their trial, which they end.
+const BORNE_FOR: Duration = Duration::from_millis(1500);
+/// A network that seems to carry this many times what a step takes has ample room for it.
+const AMPLE: u64 = 2;
 /// A step that is tried costs more than what is given by this part of that at least, if there is such a one.
 const WORTH_PART: u64 = 4;
 /// What is wanted in all is told anew if it has changed by more than this part of it: each time it may be probed for.
@@ -157,6 +164,8 @@ pub struct Steering {
     trial: Option<Trial>,
     /// Since when more is wanted than the estimate bears, and what that was then.
     denied: Option<(Instant, u64)>,
+    /// Since when what is sent gets through although the estimate does not bear it.
+    strained_since: Option<Instant>,
     /// A step that counts as borne for now, because it could be tried only by taking it.
     trusted: Option<Trust>,
     /// Whether it has been seen that the network carries less than the configured minimum.
@@ -235,6 +244,11 @@ impl Question<'_> {
             _ => false,
         }
     }
+}
+
+/// Whether any of these sizes is more than before.
+fn is_more(sizes: &[Option<usize>], before: &[Option<usize>]) -> bool {
+    sizes.iter().zip(before).any(|(size, before)| size > before)
 }
 
 /// How many sizes there are up to one, with it.
@@ -399,6 +413,22 @@ impl Steering {
         self.trusted = self.trusted.take().and_then(|trust| trust.look(*now, link));
         let trusted = self.trusted.as_ref().map_or(0, |_| question.cost(before));
         let held = question.divide(budget.video.max(trusted), |place| count_of(before[place]));
+        if held == *before {
+            self.strained_since = None;
+            return held;
+        }
+        let gets_through = |rate: u64| {
+            link.acknowledged.is_some_and(|through| through * 100 >= rate * GETS_THROUGH_PERCENT)
+                && link.estimate >= rate / 2
+        };
+        // The key frame of a larger picture waits, too, on a line that has just borne as much padding.
+        let was_borne = self.trial.as_ref().is_some_and(|trial| trial.is_settling() && !trial.is_over(*now));
+        let rate = budget.total(question.cost(before));
+        let waits = !matches!(link.limited_by, Some(Reason::Loss | Reason::Stalled | Reason::Told))
+            && (gets_through(rate) || (was_borne && link.estimate >= rate / 2));
+        if waits && now.saturating_duration_since(*self.strained_since.get_or_insert(*now)) < BORNE_FOR {
+            return before.clone();
+        }
         let is_paused = (0..held.len()).any(|place| held[place].is_none() && before[place].is_some());
         if !is_paused {
             return held;
@@ -407,17 +437,27 @@ impl Steering {
         // through, it is not paused for that.
         let least = question.divide(u64::MAX, |place| count_of(before[place]).min(1));
         let rate = budget.total(question.cost(&least));
-        let gets_through =
-            link.acknowledged.is_some_and(|through| through * 100 >= rate * GETS_THROUGH_PERCENT);
-        if gets_through && link.estimate >= rate / 2 { least } else { held }
+        if gets_through(rate) { least } else { held }
     }
 
     /// Tries whether more can be sent than these sizes, and returns what is sent from now on.
     fn raise(&mut self, question: &Question<'_>, free: Sizes, outcome: &mut Outcome) -> Sizes {
         let Question { now, link, budget, .. } = question;
-        let video = with_margin(budget.video).max(question.cost(&free));
-        let aim = question.divide(video, |place| question.count(place));
-        let is_borne = aim.iter().zip(&free).any(|(aim, free)| aim > free);
+        let aim_within = |estimate| {
+            let budget = Budget::new(&Link { estimate, ..*link }, budget.audio);
+            let video = with_margin(budget.video).max(question.cost(&free));
+            question.divide(video, |place| question.count(place))
+        };
+        let nothing_is_sent = free.iter().all(Option::is_none);
+        // While there is a picture, a larger one can wait.
+        let seeks_least = match self.trial.as_ref().filter(|trial| !trial.is_settling()) {
+            Some(trial) => trial.seeks_least,
+            None => nothing_is_sent && !self.patience.allows_more(*now),
+        };
+        let least = seeks_least.then(|| aim_within(link.estimate / AMPLE)).filter(|aim| is_more(aim, &free));
+        let seeks_least = least.is_some();
+        let aim = least.unwrap_or_else(|| aim_within(link.estimate));
+        let is_borne = is_more(&aim, &free);
         let goal = if is_borne { aim } else { question.with_next_step(&free) };
         if is_borne {
             self.denied = None;
@@ -426,9 +466,9 @@ impl Steering {
             self.note_denied(*now, link.estimate);
         }
         let rate = budget.total(question.cost(&goal));
-        let nothing_is_sent = free.iter().all(Option::is_none);
-        if self.trial.is_none() && self.may_try(question, is_borne, nothing_is_sent) {
-            self.trial = Some(Trial::new(*now, link, rate));
+        let is_modest = is_borne && link.estimate / AMPLE >= rate;
+        if self.trial.is_none() && self.may_try(question, is_borne, is_modest, nothing_is_sent) {
+            self.trial = Some(Trial::new(*now, link, rate, seeks_least));
             outcome.verdicts.push(Verdict::Trial(rate));
         }
         let Some(trial) = self.trial.as_mut().filter(|trial| !trial.is_settling()) else {
@@ -464,8 +504,15 @@ impl Steering {
 
     /// Whether a trial may begin. While the estimate does not bear the next step, it is tried whether it would grow: it stays
     /// where it is if little is sent. The client's own estimate cannot be tried that way.
-    fn may_try(&self, question: &Question<'_>, is_borne: bool, nothing_is_sent: bool) -> bool {
-        self.patience.allows_more(question.now)
+    fn may_try(
+        &self,
+        question: &Question<'_>,
+        is_borne: bool,
+        is_modest: bool,
+        nothing_is_sent: bool,
+    ) -> bool {
+        let patient = if is_modest { self.patience.next_if_modest() } else { self.patience.next() };
+        patient.is_none_or(|at| question.now >= at)
             && (is_borne || self.reach_at(question, nothing_is_sent).is_some_and(|at| question.now >= at))
     }
 
@@ -500,11 +547,13 @@ impl Steering {
         } else if (0..sizes.len()).any(|place| question.is_limited(place, sizes[place])) {
             let nothing_is_sent = sizes.iter().all(Option::is_none);
             let reach = self.reach_at(question, nothing_is_sent);
-            let patient = self.patience.next().filter(|at| *at > question.now);
+            let patient = [self.patience.next_if_modest(), self.patience.next()];
+            let patient = patient.into_iter().flatten().find(|at| *at > question.now);
             outcome.next = reach.filter(|at| *at > question.now).or(patient);
         }
         let trusted = self.trusted.as_ref().map(Trust::until);
-        outcome.next = super::timers::earliest(outcome.next, trusted);
+        let strained = self.strained_since.map(|since| since + BORNE_FOR).filter(|at| *at > question.now);
+        outcome.next = earliest(earliest(outcome.next, trusted), strained);
         sizes
     }
 

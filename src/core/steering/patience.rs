@@ -10,6 +10,9 @@ const FAILS_WITHIN: Duration = Duration::from_secs(10);
 /// How long the next step waits after one that failed: doubled after each further one, up to the second.
 const WAIT_FIRST: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// A step that takes less than half of what the network seems to carry waits no longer than this, however often others failed:
+/// if that was wrong then, it may have been others who filled the line.
+const WAIT_IF_MODEST: Duration = Duration::from_secs(10);
 /// Failures are forgiven when the estimate exceeds the rate that failed by this part of it.
 const FORGIVEN_BEYOND: u64 = 4;
 
@@ -37,6 +40,12 @@ impl Patience {
         let proven = self.raised.map(|raised| (raised + FAILS_WITHIN).max(changed + CHANGES_APART));
         let patient = changed + self.wait();
         Some(proven.map_or(patient, |proven| proven.min(patient)))
+    }
+
+    /// The same for a modest step, which takes less than half of what the network seems to carry.
+    pub fn next_if_modest(&self) -> Option<Instant> {
+        let modest = self.changed? + WAIT_IF_MODEST;
+        self.next().map(|next| next.min(modest))
     }
 
     /// Returns how long the next step has to wait after the last change.

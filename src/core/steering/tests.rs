@@ -74,6 +74,10 @@ impl Viewer {
         self.ms = end;
     }
 
+    fn last_told(&self) -> u64 {
+        self.told.last().map_or(0, |(ms, _)| *ms)
+    }
+
     /// How many sizes of each track are given; 9 stands for all that fit.
     fn shown(&self) -> Vec<u32> {
         let of = |wanted: &Wanted| match self.steering.allowance(wanted.track).0 {
@@ -206,6 +210,50 @@ fn the_least_is_not_paused_as_long_as_it_gets_through() {
     viewer.link.acknowledged = Some(120_000);
     viewer.carries(125_000);
     assert_eq!(viewer.shown(), [0], "not all of it arrives");
+}
+
+#[test]
+fn what_gets_through_although_packets_wait_is_kept_for_a_moment() {
+    let strained = |reason, through| {
+        let mut viewer = Viewer::new(700_000, vec![camera(1, 0, 3)]);
+        viewer.link.limited_by = Some(reason);
+        viewer.link.acknowledged = through;
+        viewer.carries(450_000);
+        viewer
+    };
+    let mut viewer = strained(Reason::Delay, Some(495_000));
+    viewer.run(1_400, |_| ());
+    assert_eq!(viewer.shown(), [2], "others may have filled the line for a trial");
+    viewer.carries(520_000);
+    viewer.run(10 * SECOND, |_| ());
+    assert_eq!((viewer.shown(), viewer.told.len()), (vec![2], 1), "they have ended it");
+    viewer.carries(450_000);
+    assert_eq!(viewer.shown(), [2], "and begun another one");
+    // No report changes anything from now on.
+    viewer.run(1_600, |_| ());
+    assert_eq!(viewer.shown(), [1], "it is the line that has become narrow");
+    for (reason, through) in
+        [(Reason::Delay, Some(450_000)), (Reason::Delay, None), (Reason::Loss, Some(495_000))]
+    {
+        assert_eq!(strained(reason, through).shown(), [1], "{reason:?} {through:?}");
+    }
+}
+
+#[test]
+fn a_modest_step_is_tried_soon_however_often_larger_ones_have_failed() {
+    let mut viewer = Viewer::new(700_000, vec![camera(1, 0, 3)]);
+    viewer.run(200 * SECOND, |viewer| {
+        viewer.link.estimate = if viewer.padding > 0 { 600_000 } else { 2_000_000 };
+    });
+    assert!(viewer.told.contains(&(viewer.last_told(), Verdict::Failed(1_500_000, Duration::from_secs(60)))));
+    // For a moment nothing gets through; then it is the same line again.
+    viewer.carries(100_000);
+    assert_eq!(viewer.shown(), [0]);
+    let (paused, tried) = (viewer.ms, viewer.told.len());
+    viewer.carries(1_000_000);
+    viewer.run(12 * SECOND, |_| ());
+    assert_eq!(viewer.told[tried..][0], (paused + 10 * SECOND, Verdict::Trial(150_000)));
+    assert_eq!(viewer.shown(), [1]);
 }
 
 #[test]
@@ -405,7 +453,9 @@ fn the_same_questions_have_the_same_answers() {
                 sum + shown.min(3).checked_sub(1).map_or(0, |top| wanted.steps[top as usize].cost)
             });
             let is_stalled = viewer.link.limited_by == Some(Reason::Stalled);
-            assert!(is_stalled || cost <= viewer.link.estimate || viewer.steering.trusted.is_some());
+            let is_trusted = is_stalled || viewer.steering.trusted.is_some();
+            let is_kept = viewer.steering.strained_since.is_some() && cost / 2 <= viewer.link.estimate;
+            assert!(cost <= viewer.link.estimate || is_trusted || is_kept);
         }
         viewer.told
     };

@@ -53,6 +53,8 @@ pub struct Trial {
     estimate: u64,
     /// How many reports had come by then.
     reports: u64,
+    /// Whether nothing is sent and any picture is sought, however much more the network seems to carry.
+    pub seeks_least: bool,
     /// What the network is to carry in all, bits per second.
     rate: u64,
     /// When the estimate grew last, and to what.
@@ -67,10 +69,20 @@ pub struct Trial {
 
 impl Trial {
     /// Begins a trial of that rate.
-    pub fn new(now: Instant, link: &Link, rate: u64) -> Self {
+    pub fn new(now: Instant, link: &Link, rate: u64, seeks_least: bool) -> Self {
         let (estimate, reports) = (link.estimate, link.reports);
         let grown = (now, estimate);
-        Self { began: now, estimate, reports, rate, grown, filled: 0, borne_since: None, settles_until: None }
+        Self {
+            began: now,
+            estimate,
+            reports,
+            seeks_least,
+            rate,
+            grown,
+            filled: 0,
+            borne_since: None,
+            settles_until: None,
+        }
     }
 
     /// What the network is to carry in all, bits per second.
