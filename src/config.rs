@@ -174,8 +174,8 @@ sections! {
     auth: Auth {
         /// Everybody (`open`), or whoever has a token (`token`) that one of the keys has signed.
         mode: AuthMode = AuthMode::Open, Rule::Any;
-        /// The keys that sign tokens: an id and a secret each, which `strait keys create` makes. The first one signs the
-        /// tokens by which the server replaces those that run out.
+        /// The keys that sign tokens: an id and a secret each, which `strait keys create` makes. The one that is written
+        /// first signs the tokens by which the server replaces those that run out.
         keys: AuthKeys = AuthKeys::default(), Rule::Any;
     }
     /// WebSocket connections: who may open them, and how much each may cost.

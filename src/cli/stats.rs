@@ -1,7 +1,9 @@
 //! `strait stats`: what a running server does, once or live.
 
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use serde_json::Value;
 
@@ -27,17 +29,18 @@ pub(super) struct StatsArgs {
     /// Tell of the participants of a room, and of what they are shown
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
-    /// The administration token, for a server elsewhere
-    #[arg(long, value_name = "TOKEN", env = "STRAIT_ADMIN_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    /// The file that holds the administration token, for a server elsewhere; or set STRAIT_ADMIN_TOKEN
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 /// Prints what the server says.
 pub(super) fn stats(args: &StatsArgs) -> Result<(), Failure> {
     let target = parse_url(&args.url).map_err(Failure::usage)?;
-    let token = args.token.as_deref();
+    let token = token(args.token_file.as_deref())?;
+    let token = token.as_deref();
     if let Some(room) = &args.room {
-        return people(args, &target, room);
+        return people(args, &target, token, room);
     }
     if !args.watch {
         let stats = ask(&target, token, "/admin/v1/stats")?;
@@ -68,10 +71,10 @@ pub(super) fn stats(args: &StatsArgs) -> Result<(), Failure> {
 }
 
 /// Prints a line for each participant of a room, once or each second.
-fn people(args: &StatsArgs, target: &Target, room: &str) -> Result<(), Failure> {
+fn people(args: &StatsArgs, target: &Target, token: Option<&str>, room: &str) -> Result<(), Failure> {
     let path = format!("/admin/v1/rooms/{room}");
     loop {
-        let room = ask(target, args.token.as_deref(), &path)?;
+        let room = ask(target, token, &path)?;
         let people = room["participants"].as_array().map_or(&[][..], Vec::as_slice);
         let lines: String = people.iter().map(|person| format!("{}\n", person_row(person))).collect();
         let text = format!("{}\n{lines}", person_heading());
@@ -186,6 +189,21 @@ fn row(before: &Value, after: &Value, elapsed: Duration) -> String {
 }
 
 /// Asks the server for one document. Fails unless it answers with 200.
+/// Reads the administration token: of the file, or of the environment. A flag for the token itself would show it to whoever
+/// lists the machine's processes.
+fn token(file: Option<&Path>) -> Result<Option<String>, Failure> {
+    let Some(file) = file else {
+        return Ok(env::var_os("STRAIT_ADMIN_TOKEN").and_then(|token| token.into_string().ok()));
+    };
+    let text = fs::read_to_string(file).map_err(|error| {
+        Failure::usage(format!(
+            "{} cannot be read: {error}; name the file that holds the token",
+            file.display()
+        ))
+    })?;
+    Ok(Some(text.trim().to_owned()))
+}
+
 fn ask(target: &Target, token: Option<&str>, path: &str) -> Result<Value, Failure> {
     let unreachable = |error: io::Error| {
         Failure::other(format!("the server at {} does not answer: {error}; --url names another", target.host))

@@ -137,8 +137,13 @@ fn raw(value: &DeValue<'_>) -> Raw {
         DeValue::Datetime(_) => Raw::Other("a date"),
         DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(item.get_ref())).collect()),
         DeValue::Table(table) => {
-            let items = table.iter().map(|(name, value)| (name.get_ref().to_string(), raw(value.get_ref())));
-            Raw::Table(items.collect())
+            // In the order of the file, which means something to some: the first key signs.
+            let mut items: Vec<_> = table.iter().collect();
+            items.sort_by_key(|(name, _)| name.span().start);
+            let items = items.into_iter();
+            Raw::Table(
+                items.map(|(name, value)| (name.get_ref().to_string(), raw(value.get_ref()))).collect(),
+            )
         }
     }
 }

@@ -51,6 +51,21 @@ fn nothing_given_means_the_defaults() {
 }
 
 #[test]
+fn the_key_that_is_written_first_signs() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let listed = |text: &str| {
+        let loaded = from_file(text).expect("keys");
+        loaded.config.auth.keys.reveal().iter().map(|key| key.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        listed(&format!("[auth.keys]\nzeta = \"{secret}\"\nalpha = \"{secret}\"\n")),
+        ["zeta", "alpha"]
+    );
+    let inline = format!("[auth]\nkeys = {{ team = \"{secret}\", new = \"{secret}\" }}\n");
+    assert_eq!(listed(&inline), ["team", "new"]);
+}
+
+#[test]
 fn every_default_is_allowed_by_its_own_key() {
     for key in KEYS.iter().filter(|key| !key.secret) {
         let text = format!("[{}]\n{} = {}\n", key.section, key.name, key.value(&Config::default()));

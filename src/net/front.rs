@@ -44,7 +44,7 @@ use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
 use super::twirp;
 use super::whip_sessions::{Answered, WhipSessions};
-use crate::access::{AuthMode, Denied, Pass, SIGNATURE_FIELD, Signatures, Signed};
+use crate::access::{AuthMode, Denied, SIGNATURE_FIELD, Signatures, Signed};
 use crate::core::Sfu;
 use crate::core::event::{Event, Refusal};
 use crate::core::grants::Grants;
@@ -306,8 +306,9 @@ impl Front {
         if let (Some(line), Value::Object(details)) = (line.as_object_mut(), details) {
             line.extend(details);
         }
-        // Anybody can be refused thousands of times.
-        if !is_refused || self.refusals_noted.take(now, 1.0) {
+        // Anybody can be refused thousands of times, and must not fill the log until what matters is gone.
+        let is_anybodys = is_refused || (matches!(actor, Actor::Unknown(_)) && response.status >= 400);
+        if !is_anybodys || self.refusals_noted.take(now, 1.0) {
             self.audit.note("request", &actor, line);
         }
     }
@@ -672,19 +673,7 @@ impl Front {
             .unwrap_or_default();
         let is_self_signed = self.certificates.is_self_signed();
         let is_open = self.config.gate.mode == AuthMode::Open;
-        match event {
-            Event::Resumed(_, resumed) if socket.pass.is_none() => {
-                socket.pass = Pass::of_resumed(&resumed.joined);
-            }
-            // Their next token allows no more than they may do now.
-            Event::PermissionsChanged { grants, .. } => {
-                if let Some(pass) = &mut socket.pass {
-                    pass.grants = Grants { create: pass.grants.create, ..*grants };
-                    pass.expires = 0;
-                }
-            }
-            _ => {}
-        }
+        socket.follow(event);
         if let Client::LiveKit(front_end) = &mut socket.client {
             let room = entered_room(event).and_then(|room| reach.ledger.room(room));
             let room_sid = room.map(|room| room.sid.as_str()).unwrap_or_default();

@@ -147,7 +147,7 @@ fn every_subcommand_lists_what_it_takes_and_nothing_else() {
         (&["sim"], &["--seeds", "--seed", "--cut", "--jobs", "--shrink"], &["Worlds:", "Playing:"]),
         (&["replay"], &["--until", "--pcap", "--media", "--log"], &["What to replay:", "What to write:"]),
         (&["explain"], &["--participant", "--at", "--json", "--html"], &["What to tell:", "Form:"]),
-        (&["stats"], &["--url", "--watch", "--token"], &[]),
+        (&["stats"], &["--url", "--watch", "--token-file"], &[]),
         (&["trace", "strip"], &["--anonymous", "--identity"], &[]),
         (&["trace", "keygen"], &[], &[]),
         (&["trace"], &[], &[]),

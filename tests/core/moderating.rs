@@ -260,6 +260,29 @@ fn whoever_is_turned_away_is_told_so() {
 }
 
 #[test]
+fn whoever_is_banned_while_they_wait_waits_no_longer() {
+    let mut world = anna_and_a_moderator();
+    world.command(1, change(RoomChange { waiting_room: Some(true), ..RoomChange::default() }));
+    world.profile.identity = Some("cleo".into());
+    let cleo = world.join("standup", "Cleo");
+    let waiting = waits_as(&world, cleo);
+    let ban = Ban { target: Target::Identity("cleo".into()), with_address: false, lasts: None };
+    world.command(1, Command::Moderate(Moderation::Ban(ban)));
+    assert_eq!(world.clients[cleo].refusals(), [RefusalCode::Banned]);
+    assert_eq!(told(&world, 1, |event| *event == Event::KnockingOver(waiting)), 1);
+}
+
+#[test]
+fn nobody_who_waits_comes_into_a_room_that_is_locked_until_it_is_open() {
+    let (mut world, cleo) = cleo_waits();
+    let locked = RoomChange { waiting_room: Some(false), locked: Some(true), ..RoomChange::default() };
+    world.command(1, change(locked));
+    assert!(!is_in(&world, cleo) && world.clients[cleo].refusals().is_empty());
+    world.command(1, change(RoomChange { locked: Some(false), ..RoomChange::default() }));
+    assert!(is_in(&world, cleo));
+}
+
+#[test]
 fn whoever_waits_in_vain_is_told_that_nobody_answered() {
     let (mut world, cleo) = cleo_waits();
     world.run(Duration::from_secs(599));

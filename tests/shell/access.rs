@@ -142,6 +142,40 @@ fn a_token_that_runs_out_is_replaced_while_the_call_goes_on() {
 }
 
 #[test]
+fn what_a_moderator_allows_in_their_room_is_allowed_in_no_other() {
+    let gate = Gate { mode: AuthMode::Token, keys: vec![key("first")], auto_create: true };
+    let ping = Duration::from_millis(100);
+    let server = Server::start(ShellConfig { gate, websocket_ping_interval: ping, ..config() });
+    let join = |room: &str, pass: &Pass| {
+        let mut person = Person::new(&server);
+        let token = signed_by("first", pass);
+        person.joined = person.ask("join", json!({"version": 1, "room": room, "name": "x", "token": token}))
+            ["data"]
+            .clone();
+        person
+    };
+    let mut moderator = join("r", &Pass { grants: Grants { moderate: true, ..Grants::OPEN }, ..anna() });
+    // Cleo's token opens every room, and moderates none.
+    let everywhere = Pass { room: None, identity: "cleo".into(), ..anna() };
+    let mut cleo = join("r", &everywhere);
+    let change = json!({"participantId": cleo.id(), "moderate": true});
+    assert_eq!(moderator.ask("set-permissions", change)["type"], "ok");
+    let renewed = cleo.news("token");
+    let token = renewed["token"].as_str().expect("a token");
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let of = |room: &str| {
+        request(&server, "GET", &format!("/api/v1/rooms/{room}/participants"), &bearer, "").status
+    };
+    assert_eq!(of("r"), 200);
+    let _others = join("board", &anna_of("board"));
+    assert_eq!(of("board"), 403, "it is another's room");
+}
+
+fn anna_of(room: &str) -> Pass {
+    Pass { room: room.parse().ok(), ..anna() }
+}
+
+#[test]
 fn whoever_comes_back_by_their_secret_is_sent_a_new_token_as_well() {
     let gate = Gate { mode: AuthMode::Token, keys: vec![key("first")], auto_create: true };
     let ping = Duration::from_millis(100);

@@ -127,6 +127,26 @@ fn pages_of_listed_sites_may_use_the_api_and_whip() {
 }
 
 #[test]
+fn strangers_cannot_fill_the_audit_log() {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("flood-{}.log", std::process::id()));
+    let _ = fs::remove_file(&file);
+    let audit = Some(AuditConfig { file: file.clone(), bytes_max: 1 << 20, keep: 2 });
+    let mut server = Server::start(ShellConfig { audit, gate: gate(AuthMode::Open), ..config() });
+    let json = "Content-Type: application/json\r\n";
+    for number in 0..200 {
+        // Refused for what they are, before anybody asks who it is.
+        assert!(request(&server, "PUT", "/api/v1/rooms", json, "{}").status >= 400);
+        assert!(
+            request(&server, "POST", &format!("/api/v1/rooms/{number}/nothing"), json, "{}").status >= 400
+        );
+    }
+    server.stop.stop();
+    server.join();
+    let lines = fs::read_to_string(&file).expect("it was written").lines().count();
+    assert!((2..=250).contains(&lines), "{lines} lines");
+}
+
+#[test]
 fn the_audit_log_tells_who_did_what_and_no_secret() {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("audit-{}.log", std::process::id()));
     let _ = fs::remove_file(&file);

@@ -175,7 +175,7 @@ impl Room {
     }
 
     /// Refuses whoever is banned.
-    fn check_bans(&self, now: Instant, join: &Join) -> Result<(), Refusal> {
+    pub(super) fn check_bans(&self, now: Instant, join: &Join) -> Result<(), Refusal> {
         let identity = join.profile.identity.as_deref();
         let Some(until) = self.bans.find(now, identity, join.host) else { return Ok(()) };
         if mutated!(BanIgnored) {

@@ -11,7 +11,7 @@ use crate::core::mutation::mutated;
 use crate::core::notice::{Deed, Notice, Person};
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::profile::ProfileChange;
-use crate::core::room_options::RoomChange;
+use crate::core::room_options::{RoomChange, RoomState};
 
 fn nobody() -> Refusal {
     Refusal::new(
@@ -56,6 +56,7 @@ impl Room {
                 for key in keys {
                     self.expel(now, key, LeaveReason::Banned, outbox);
                 }
+                self.turn_away_banned(now, outbox);
             }
             Moderation::LiftBans(named) => self.bans.lift(named.as_deref()),
             Moderation::SetPermissions(target, change) => {
@@ -239,7 +240,8 @@ impl Room {
         if state != before {
             self.tell_all(&Event::RoomUpdated(state.clone()), outbox);
         }
-        if !state.waiting_room && before.waiting_room {
+        let is_open = |state: &RoomState| !state.waiting_room && !state.locked;
+        if is_open(&state) && !is_open(&before) {
             self.admit_all(now, outbox);
         }
         self.review_mesh_policy(now, outbox);

@@ -90,6 +90,18 @@ impl Room {
         }
     }
 
+    /// Turns away those who wait and are banned by now.
+    pub(super) fn turn_away_banned(&mut self, now: Instant, outbox: &mut Outbox) {
+        let banned = |room: &Self| {
+            let mut waiting = room.waiting.iter();
+            waiting.find_map(|waiting| Some((waiting.id, room.check_bans(now, &waiting.join).err()?)))
+        };
+        while let Some((id, refusal)) = banned(self) {
+            let Ok(Waiting { request, .. }) = self.stop_waiting(now, id, outbox) else { break };
+            outbox.refuse(request, refusal);
+        }
+    }
+
     /// Turns away somebody who waits, and tells them so.
     pub(super) fn turn_away(
         &mut self,

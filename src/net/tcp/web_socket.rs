@@ -10,6 +10,9 @@ use tungstenite::{Bytes, Message, Utf8Bytes, WebSocket};
 
 use super::pipe::Pipe;
 use crate::access::Pass;
+use crate::core::event::Event;
+use crate::core::grants::Grants;
+use crate::core::ids::RoomId;
 use crate::net::client_origin::ClientOrigin;
 use crate::net::clock;
 use crate::net::http::message::{Request, Response};
@@ -96,6 +99,8 @@ pub struct Socket {
     pub origin: ClientOrigin,
     /// What lets the client in, if they have shown a token.
     pub pass: Option<Pass>,
+    /// The room that they are in.
+    pub room: Option<RoomId>,
 }
 
 /// Returns the answer that opens a WebSocket, or the refusal.
@@ -159,6 +164,28 @@ impl Socket {
             client: Client::Native(Box::new(FrontEnd::new(limits_of(config), now))),
             origin,
             pass: None,
+            room: None,
+        }
+    }
+
+    /// Takes from what the client is told where they are, and what lets them in from now on.
+    pub fn follow(&mut self, event: &Event) {
+        match event {
+            Event::Joined(_, joined) => self.room = Some(joined.room.clone()),
+            Event::Resumed(_, resumed) => {
+                self.room = Some(resumed.joined.room.clone());
+                self.pass = self.pass.take().or_else(|| Pass::of_resumed(&resumed.joined));
+            }
+            // Their next token allows what they may do now, no more, and nowhere else: a moderator of one room has no say in
+            // another.
+            Event::PermissionsChanged { grants, .. } => {
+                if let Some(pass) = &mut self.pass {
+                    pass.room.clone_from(&self.room);
+                    pass.grants = Grants { create: pass.grants.create, ..*grants };
+                    pass.expires = 0;
+                }
+            }
+            _ => {}
         }
     }
 
