@@ -29,7 +29,7 @@ pub(super) struct StatsArgs {
     /// Tell of the participants of a room, and of what they are shown
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
-    /// The file that holds the administration token, for a server elsewhere; or set STRAIT_ADMIN_TOKEN
+    /// A file with the administration token (or STRAIT_ADMIN_TOKEN)
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
