@@ -23,7 +23,7 @@ pub(super) struct StatsArgs {
     /// The server's address
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7443")]
     url: String,
-    /// A line each second, until stopped; with --room, a line for each participant
+    /// A line each second, until stopped; with --room, one for each participant
     #[arg(long)]
     watch: bool,
     /// Tell of the participants of a room, and of what they are shown
